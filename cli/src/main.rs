@@ -1,0 +1,2 @@
+//! The `trilane` command.
+fn main() {}

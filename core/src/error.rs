@@ -1,0 +1,1 @@
+//! Errors shared by several operation families.

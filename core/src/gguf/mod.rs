@@ -1,0 +1,1 @@
+//! GGUF, read in place.

@@ -1,0 +1,1 @@
+//! Kernels: one scalar specification, one file per instruction set.

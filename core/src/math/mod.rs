@@ -1,0 +1,1 @@
+//! Elementary functions with a defined operation order.

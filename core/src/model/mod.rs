@@ -1,0 +1,1 @@
+//! Models: headers, tokenizer, sampler, decoder.

@@ -1,0 +1,1 @@
+//! What trilane needs an operating system for.
