@@ -1,1 +1,3 @@
 //! What trilane needs an operating system for.
+
+pub mod gguf_writer;
