@@ -17,6 +17,7 @@ pub mod digits;
 pub mod error;
 pub mod gguf;
 pub mod kernel;
+pub mod lane;
 pub mod math;
 pub mod model;
 pub mod nn;

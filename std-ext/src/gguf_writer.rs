@@ -76,9 +76,7 @@ impl GgufWriter {
             data_len: 0,
         };
         if alignment != DEFAULT_ALIGNMENT {
-            writer.put(ALIGNMENT_KEY, |out| {
-                element::put_value(out, &Value::U32(alignment))
-            })?;
+            writer.put(ALIGNMENT_KEY, |out| element::put_value(out, &Value::U32(alignment)))?;
         }
         Ok(writer)
     }
@@ -100,10 +98,7 @@ impl GgufWriter {
     pub fn add_array<T: Element>(&mut self, key: &str, values: &[T]) -> Result<(), WriteError> {
         refuse_alignment_key(key)?;
         if T::DEPTH >= MAX_ARRAY_DEPTH {
-            return Err(WriteError::ArrayDepth {
-                found: T::DEPTH + 1,
-                limit: MAX_ARRAY_DEPTH,
-            });
+            return Err(WriteError::ArrayDepth { found: T::DEPTH + 1, limit: MAX_ARRAY_DEPTH });
         }
         self.put(key, |out| element::put_array(out, values))
     }
@@ -136,11 +131,7 @@ impl GgufWriter {
         let size = TensorSize::new(kind, dims).map_err(WriteError::Size)?;
         if size.bytes != len_bytes {
             let name = name.into();
-            return Err(WriteError::DataLength {
-                name,
-                expected: size.bytes,
-                actual: len_bytes,
-            });
+            return Err(WriteError::DataLength { name, expected: size.bytes, actual: len_bytes });
         }
         if self.tensors.len() as u64 >= MAX_TENSORS {
             return Err(WriteError::TensorCount { limit: MAX_TENSORS });
@@ -151,23 +142,17 @@ impl GgufWriter {
         let next = self.data_len.checked_add(size.bytes);
         let next = next.and_then(|end| pad(end, self.alignment.into()));
         // The reader adds the header, which is below 2³², to this.
-        let next = next
-            .filter(|&next| next <= u64::MAX >> 1)
-            .ok_or(WriteError::TotalLength)?;
+        let next = next.filter(|&next| next <= u64::MAX >> 1).ok_or(WriteError::TotalLength)?;
         let added = 8 + name.len() + 4 + 8 * dims.len() + 4 + 8;
         self.check_header_len(added)?;
 
         element::put_str(&mut self.descriptions, name);
         self.descriptions.extend((dims.len() as u32).to_le_bytes());
-        self.descriptions
-            .extend(dims.iter().flat_map(|size| size.to_le_bytes()));
+        self.descriptions.extend(dims.iter().flat_map(|size| size.to_le_bytes()));
         self.descriptions.extend((kind as u32).to_le_bytes());
         self.descriptions.extend(self.data_len.to_le_bytes());
         self.names.insert(name.into());
-        self.tensors.push(Declared {
-            name: name.into(),
-            len: size.bytes,
-        });
+        self.tensors.push(Declared { name: name.into(), len: size.bytes });
         self.data_len = next;
         Ok(())
     }
@@ -214,10 +199,7 @@ impl GgufWriter {
     fn check_header_len(&self, added: usize) -> Result<(), WriteError> {
         let found = 24 + self.metadata.len() + self.descriptions.len() + added;
         if found as u64 > u64::from(MAX_HEADER_LEN) {
-            return Err(WriteError::HeaderLength {
-                found,
-                limit: MAX_HEADER_LEN,
-            });
+            return Err(WriteError::HeaderLength { found, limit: MAX_HEADER_LEN });
         }
         Ok(())
     }
@@ -240,9 +222,5 @@ fn check_name(
 
 /// Refuses the key that only the constructor sets.
 fn refuse_alignment_key(key: &str) -> Result<(), WriteError> {
-    if key == ALIGNMENT_KEY {
-        Err(WriteError::AlignmentKey)
-    } else {
-        Ok(())
-    }
+    if key == ALIGNMENT_KEY { Err(WriteError::AlignmentKey) } else { Ok(()) }
 }

@@ -19,11 +19,7 @@ pub struct Array<'a> {
 impl<'a> Array<'a> {
     /// An array whose payload has been walked: it holds exactly `len` elements.
     pub(super) const fn new(element: ValueType, len: usize, payload: &'a [u8]) -> Self {
-        Self {
-            element,
-            len,
-            payload,
-        }
+        Self { element, len, payload }
     }
 
     /// Type of the elements.
@@ -61,11 +57,7 @@ impl<'a> Array<'a> {
 
     /// All elements in order.
     pub const fn iter(&self) -> Elements<'a> {
-        Elements {
-            cursor: Cursor::new(self.payload, 0),
-            element: self.element,
-            left: self.len,
-        }
+        Elements { cursor: Cursor::new(self.payload, 0), element: self.element, left: self.len }
     }
 
     /// The elements as text.
@@ -81,34 +73,22 @@ impl<'a> Array<'a> {
 
     /// The elements as `u32`.
     pub fn u32s(&self) -> Option<impl ExactSizeIterator<Item = u32> + Clone + use<'a>> {
-        Some(
-            self.words(ValueType::U32)?
-                .map(|word| u32::from_le_bytes(*word)),
-        )
+        Some(self.words(ValueType::U32)?.map(|word| u32::from_le_bytes(*word)))
     }
 
     /// The elements as `i32`.
     pub fn i32s(&self) -> Option<impl ExactSizeIterator<Item = i32> + Clone + use<'a>> {
-        Some(
-            self.words(ValueType::I32)?
-                .map(|word| i32::from_le_bytes(*word)),
-        )
+        Some(self.words(ValueType::I32)?.map(|word| i32::from_le_bytes(*word)))
     }
 
     /// The elements as `f32`.
     pub fn f32s(&self) -> Option<impl ExactSizeIterator<Item = f32> + Clone + use<'a>> {
-        Some(
-            self.words(ValueType::F32)?
-                .map(|word| f32::from_le_bytes(*word)),
-        )
+        Some(self.words(ValueType::F32)?.map(|word| f32::from_le_bytes(*word)))
     }
 
     /// The elements as `u64`.
     pub fn u64s(&self) -> Option<impl ExactSizeIterator<Item = u64> + Clone + use<'a>> {
-        Some(
-            self.words(ValueType::U64)?
-                .map(|word| u64::from_le_bytes(*word)),
-        )
+        Some(self.words(ValueType::U64)?.map(|word| u64::from_le_bytes(*word)))
     }
 
     /// The elements' bytes, if they are of type `element`.

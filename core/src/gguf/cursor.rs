@@ -19,10 +19,7 @@ impl<'a> Cursor<'a> {
 
     /// A cursor over the same bytes, standing at byte `at`.
     pub(super) const fn at(&self, at: usize) -> Self {
-        Self {
-            bytes: self.bytes,
-            at,
-        }
+        Self { bytes: self.bytes, at }
     }
 
     /// Bytes before the cursor.
@@ -80,20 +77,15 @@ impl<'a> Cursor<'a> {
     pub(super) fn string_bytes(&mut self) -> Result<&'a [u8], GgufError> {
         let found = self.u64()?;
         let (offset, available) = (self.offset(), self.available());
-        self.take(found).ok_or(GgufError::StringLength {
-            offset,
-            found,
-            available,
-        })
+        self.take(found).ok_or(GgufError::StringLength { offset, found, available })
     }
 
     /// Reads a string and checks that it is UTF-8.
     pub(super) fn string(&mut self) -> Result<&'a str, GgufError> {
         let bytes = self.string_bytes()?;
         let start = self.offset() - bytes.len() as u64;
-        core::str::from_utf8(bytes).map_err(|error| GgufError::Utf8 {
-            offset: start + error.valid_up_to() as u64,
-        })
+        core::str::from_utf8(bytes)
+            .map_err(|error| GgufError::Utf8 { offset: start + error.valid_up_to() as u64 })
     }
 
     /// Reads a string that names something: UTF-8 without NUL.
@@ -101,9 +93,7 @@ impl<'a> Cursor<'a> {
         let name = self.string()?;
         match name.bytes().position(|byte| byte == 0) {
             None => Ok(name),
-            Some(at) => Err(GgufError::Nul {
-                offset: self.offset() - (name.len() - at) as u64,
-            }),
+            Some(at) => Err(GgufError::Nul { offset: self.offset() - (name.len() - at) as u64 }),
         }
     }
 }
@@ -116,11 +106,7 @@ mod tests {
     fn a_read_past_the_end_says_what_was_missing_and_does_not_move() {
         let mut cursor = Cursor::new(&[1, 0, 0, 0, 9, 9], 0);
         assert_eq!(cursor.u32(), Ok(1));
-        let missing = GgufError::Truncated {
-            offset: 4,
-            needed: 4,
-            available: 2,
-        };
+        let missing = GgufError::Truncated { offset: 4, needed: 4, available: 2 };
         assert_eq!(cursor.u32(), Err(missing));
         assert_eq!(cursor.take(3), None);
         assert_eq!(cursor.take(u64::MAX), None);
@@ -146,22 +132,12 @@ mod tests {
         };
         let ok = text("a\0é".as_bytes());
         assert_eq!(Cursor::new(&ok, 3).string(), Ok("a\0é"));
-        assert_eq!(
-            Cursor::new(&ok, 3).name(),
-            Err(GgufError::Nul { offset: 12 })
-        );
+        assert_eq!(Cursor::new(&ok, 3).name(), Err(GgufError::Nul { offset: 12 }));
         let bad = text(b"ab\xFFc");
-        assert_eq!(
-            Cursor::new(&bad, 3).string(),
-            Err(GgufError::Utf8 { offset: 13 })
-        );
+        assert_eq!(Cursor::new(&bad, 3).string(), Err(GgufError::Utf8 { offset: 13 }));
         let mut long = text(b"ab");
         long[3] = 3;
-        let error = GgufError::StringLength {
-            offset: 11,
-            found: 3,
-            available: 2,
-        };
+        let error = GgufError::StringLength { offset: 11, found: 3, available: 2 };
         assert_eq!(Cursor::new(&long, 3).string(), Err(error));
     }
 }

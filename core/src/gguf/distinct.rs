@@ -45,11 +45,7 @@ where
             match window.binary_search_by(|&at| name_at(at).cmp(name)) {
                 Ok(found) => {
                     let first = *window.get(found)?;
-                    return Some(Duplicate {
-                        index,
-                        first,
-                        second,
-                    });
+                    return Some(Duplicate { index, first, second });
                 }
                 Err(slot) => {
                     if window.is_full() {
@@ -85,24 +81,12 @@ mod tests {
 
     /// `count` different names in an order that is neither rising nor falling.
     fn scattered(count: usize) -> Vec<String> {
-        (0..count)
-            .map(|i| std::format!("blk.{}.w", i * 7919 % count))
-            .collect()
+        (0..count).map(|i| std::format!("blk.{}.w", i * 7919 % count)).collect()
     }
 
     #[test]
     fn different_names_pass_at_every_window_boundary() {
-        for count in [
-            0,
-            1,
-            2,
-            WINDOW - 1,
-            WINDOW,
-            WINDOW + 1,
-            2 * WINDOW,
-            2 * WINDOW + 1,
-            2003,
-        ] {
+        for count in [0, 1, 2, WINDOW - 1, WINDOW, WINDOW + 1, 2 * WINDOW, 2 * WINDOW + 1, 2003] {
             let mut names = scattered(count);
             assert_eq!(find(&names), None, "{count}");
             names.sort();
@@ -121,11 +105,7 @@ mod tests {
                     let mut names = scattered(count);
                     names[second] = names[first].clone();
                     let [first, second] = [first as u32, second as u32];
-                    let expected = Duplicate {
-                        index: second,
-                        first,
-                        second,
-                    };
+                    let expected = Duplicate { index: second, first, second };
                     assert_eq!(find(&names), Some(expected), "{count}");
                 }
             }

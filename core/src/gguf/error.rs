@@ -213,11 +213,7 @@ pub enum GgufError {
 impl fmt::Display for GgufError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Truncated {
-                offset,
-                needed,
-                available,
-            } => write!(
+            Self::Truncated { offset, needed, available } => write!(
                 f,
                 "file ends early: {needed} bytes needed at offset {offset}, {available} left"
             ),
@@ -233,50 +229,27 @@ impl fmt::Display for GgufError {
                 write!(f, "{found} tensors; at most {limit} accepted")
             }
             Self::HeaderLength { found, limit } => {
-                write!(
-                    f,
-                    "header of {found} bytes or more; at most {limit} accepted"
-                )
+                write!(f, "header of {found} bytes or more; at most {limit} accepted")
             }
             Self::KeyLength { key, found } => {
                 write!(f, "key {key} has {found} bytes; 1 to 65535 accepted")
             }
-            Self::StringLength {
-                offset,
-                found,
-                available,
-            } => {
-                write!(
-                    f,
-                    "string of {found} bytes at offset {offset}, {available} left"
-                )
+            Self::StringLength { offset, found, available } => {
+                write!(f, "string of {found} bytes at offset {offset}, {available} left")
             }
             Self::Utf8 { offset } => write!(f, "string is not UTF-8 at offset {offset}"),
             Self::Nul { offset } => write!(f, "NUL byte inside a name at offset {offset}"),
             Self::DuplicateKey { key, first, second } => {
-                write!(
-                    f,
-                    "key {key} at offset {second} repeats the one at offset {first}"
-                )
+                write!(f, "key {key} at offset {second} repeats the one at offset {first}")
             }
             Self::ValueType { key, offset, found } => {
-                write!(
-                    f,
-                    "key {key} has unknown value type {found} at offset {offset}"
-                )
+                write!(f, "key {key} has unknown value type {found} at offset {offset}")
             }
             Self::ElementType { offset, found } => {
-                write!(
-                    f,
-                    "array has unknown element type {found} at offset {offset}"
-                )
+                write!(f, "array has unknown element type {found} at offset {offset}")
             }
             Self::Bool { offset, found } => write!(f, "boolean is {found} at offset {offset}"),
-            Self::ArrayLength {
-                offset,
-                found,
-                available,
-            } => write!(
+            Self::ArrayLength { offset, found, available } => write!(
                 f,
                 "array of {found} elements at offset {offset} cannot fit the {available} bytes left"
             ),
@@ -290,16 +263,9 @@ impl fmt::Display for GgufError {
                 write!(f, "alignment {found} is not a power of two from 1 to 65536")
             }
             Self::NameLength { tensor, found } => {
-                write!(
-                    f,
-                    "tensor {tensor} has a name of {found} bytes; 1 to 64 accepted"
-                )
+                write!(f, "tensor {tensor} has a name of {found} bytes; 1 to 64 accepted")
             }
-            Self::DuplicateTensor {
-                tensor,
-                first,
-                second,
-            } => write!(
+            Self::DuplicateTensor { tensor, first, second } => write!(
                 f,
                 "tensor {tensor}, described at offset {second}, has the name of the one at {first}"
             ),
@@ -307,41 +273,19 @@ impl fmt::Display for GgufError {
                 write!(f, "tensor {tensor} has unknown type {found}")
             }
             Self::RemovedTensorType { tensor, found } => {
-                write!(
-                    f,
-                    "tensor {tensor} has type {found}, which was removed or is ambiguous"
-                )
+                write!(f, "tensor {tensor} has type {found}, which was removed or is ambiguous")
             }
             Self::Size { tensor, error } => write!(f, "tensor {tensor}: {error}"),
-            Self::Unaligned {
-                tensor,
-                found,
-                alignment,
-            } => {
-                write!(
-                    f,
-                    "tensor {tensor} at data offset {found} is not {alignment}-byte aligned"
-                )
+            Self::Unaligned { tensor, found, alignment } => {
+                write!(f, "tensor {tensor} at data offset {found} is not {alignment}-byte aligned")
             }
-            Self::PastEnd {
-                tensor,
-                found,
-                len,
-                file_len,
-            } => write!(
+            Self::PastEnd { tensor, found, len, file_len } => write!(
                 f,
                 "tensor {tensor}, {len} bytes at data offset {found}, ends after the file's \
                  {file_len} bytes"
             ),
-            Self::Misplaced {
-                tensor,
-                found,
-                expected,
-            } => {
-                write!(
-                    f,
-                    "tensor {tensor} is at data offset {found}; {expected} expected"
-                )
+            Self::Misplaced { tensor, found, expected } => {
+                write!(f, "tensor {tensor} is at data offset {found}; {expected} expected")
             }
         }
     }

@@ -97,8 +97,7 @@ impl<'a> Gguf<'a> {
 
     /// The value of a key, if the file has it. Walks the keys before it.
     pub fn get(&self, key: &str) -> Option<Value<'a>> {
-        self.metadata()
-            .find_map(|(name, value)| (name == key).then_some(value))
+        self.metadata().find_map(|(name, value)| (name == key).then_some(value))
     }
 
     /// Tensors in the file's order; the iterator knows its length.

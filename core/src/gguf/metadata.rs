@@ -29,10 +29,7 @@ pub struct Metadata<'a> {
 impl<'a> Metadata<'a> {
     /// `count` entries from the cursor on, which have passed [`check`].
     pub(super) const fn new(cursor: Cursor<'a>, count: u32) -> Self {
-        Self {
-            cursor,
-            left: count,
-        }
+        Self { cursor, left: count }
     }
 }
 
@@ -43,10 +40,7 @@ impl<'a> Iterator for Metadata<'a> {
         self.left = self.left.checked_sub(1)?;
         let key = self.cursor.string().ok()?;
         let kind = ValueType::from_u32(self.cursor.u32().ok()?)?;
-        Some((
-            key,
-            Value::read(&mut self.cursor, kind, Check::Lengths).ok()?,
-        ))
+        Some((key, Value::read(&mut self.cursor, kind, Check::Lengths).ok()?))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -89,19 +83,12 @@ pub(super) fn check(cursor: &mut Cursor<'_>, count: u32) -> Result<u32, GgufErro
 fn check_entry<'a>(cursor: &mut Cursor<'a>, index: u32) -> Result<(&'a str, Value<'a>), GgufError> {
     let key = cursor.name()?;
     if key.is_empty() || key.len() > MAX_KEY_LEN {
-        return Err(GgufError::KeyLength {
-            key: index,
-            found: key.len() as u64,
-        });
+        return Err(GgufError::KeyLength { key: index, found: key.len() as u64 });
     }
     let offset = cursor.offset();
     let found = cursor.u32()?;
     let kind = ValueType::from_u32(found);
-    let kind = kind.ok_or(GgufError::ValueType {
-        key: index,
-        offset,
-        found,
-    })?;
+    let kind = kind.ok_or(GgufError::ValueType { key: index, offset, found })?;
     Ok((key, Value::read(cursor, kind, Check::Content)?))
 }
 
@@ -109,10 +96,7 @@ fn check_entry<'a>(cursor: &mut Cursor<'a>, index: u32) -> Result<(&'a str, Valu
 pub(super) fn header_position(cursor: &Cursor<'_>) -> Result<u32, GgufError> {
     match u32::try_from(cursor.position()) {
         Ok(position) if position <= MAX_HEADER_LEN => Ok(position),
-        _ => Err(GgufError::HeaderLength {
-            found: cursor.offset(),
-            limit: MAX_HEADER_LEN.into(),
-        }),
+        _ => Err(GgufError::HeaderLength { found: cursor.offset(), limit: MAX_HEADER_LEN.into() }),
     }
 }
 
@@ -121,8 +105,6 @@ fn check_alignment(value: Value<'_>) -> Result<u32, GgufError> {
     match value {
         Value::U32(found) if found.is_power_of_two() && found <= MAX_ALIGNMENT => Ok(found),
         Value::U32(found) => Err(GgufError::Alignment { found }),
-        other => Err(GgufError::AlignmentType {
-            found: other.kind(),
-        }),
+        other => Err(GgufError::AlignmentType { found: other.kind() }),
     }
 }

@@ -56,18 +56,12 @@ impl fmt::Display for SizeError {
                 write!(f, "dimension {dimension} has size {found}")
             }
             Self::Row { columns, block_len } => {
-                write!(
-                    f,
-                    "row of {columns} weights is not a whole number of blocks of {block_len}"
-                )
+                write!(f, "row of {columns} weights is not a whole number of blocks of {block_len}")
             }
             Self::Elements { partial, factor } => {
                 write!(f, "number of weights overflows at {partial} times {factor}")
             }
-            Self::Bytes {
-                blocks,
-                block_bytes,
-            } => {
+            Self::Bytes { blocks, block_bytes } => {
                 write!(f, "size overflows: {blocks} blocks of {block_bytes} bytes")
             }
         }
@@ -106,27 +100,18 @@ impl TensorSize {
         let mut elements = 1u64;
         for (dimension, &size) in (0..).zip(dims) {
             if i64::try_from(size).is_ok_and(|size| size > 0) {
-                let too_many = SizeError::Elements {
-                    partial: elements,
-                    factor: size,
-                };
+                let too_many = SizeError::Elements { partial: elements, factor: size };
                 elements = elements.checked_mul(size).ok_or(too_many)?;
                 usize::try_from(elements).map_err(|_| too_many)?;
             } else {
-                return Err(SizeError::Dimension {
-                    dimension,
-                    found: size,
-                });
+                return Err(SizeError::Dimension { dimension, found: size });
             }
         }
         if !columns.is_multiple_of(block_len) {
             return Err(SizeError::Row { columns, block_len });
         }
         let blocks = elements / block_len;
-        let too_large = SizeError::Bytes {
-            blocks,
-            block_bytes,
-        };
+        let too_large = SizeError::Bytes { blocks, block_bytes };
         let bytes = blocks
             .checked_mul(block_bytes)
             .and_then(|bytes| bytes.checked_add(kind.trailer_bytes() as u64))
@@ -153,35 +138,18 @@ pub(super) fn place(
     expected: u64,
     section: &Section,
 ) -> Result<u64, GgufError> {
-    let Section {
-        start,
-        alignment,
-        file_len,
-    } = *section;
+    let Section { start, alignment, file_len } = *section;
     let len = size.bytes;
     if !found.is_multiple_of(alignment) {
-        return Err(GgufError::Unaligned {
-            tensor,
-            found,
-            alignment,
-        });
+        return Err(GgufError::Unaligned { tensor, found, alignment });
     }
-    let past_end = GgufError::PastEnd {
-        tensor,
-        found,
-        len,
-        file_len,
-    };
+    let past_end = GgufError::PastEnd { tensor, found, len, file_len };
     let end = found.checked_add(len).ok_or(past_end)?;
     if start.checked_add(end).is_none_or(|end| end > file_len) {
         return Err(past_end);
     }
     if found != expected {
-        return Err(GgufError::Misplaced {
-            tensor,
-            found,
-            expected,
-        });
+        return Err(GgufError::Misplaced { tensor, found, expected });
     }
     pad(end, alignment).ok_or(past_end)
 }
@@ -216,41 +184,14 @@ mod tests {
         let f32s = |dims: &[u64]| error(TensorType::F32, dims);
         assert_eq!(f32s(&[]), SizeError::DimensionCount { found: 0 });
         assert_eq!(f32s(&[1; 5]), SizeError::DimensionCount { found: 5 });
-        assert_eq!(
-            f32s(&[4, 0]),
-            SizeError::Dimension {
-                dimension: 1,
-                found: 0
-            }
-        );
-        assert_eq!(
-            f32s(&[1 << 63]),
-            SizeError::Dimension {
-                dimension: 0,
-                found: 1 << 63
-            }
-        );
-        let row = SizeError::Row {
-            columns: 33,
-            block_len: 32,
-        };
+        assert_eq!(f32s(&[4, 0]), SizeError::Dimension { dimension: 1, found: 0 });
+        assert_eq!(f32s(&[1 << 63]), SizeError::Dimension { dimension: 0, found: 1 << 63 });
+        let row = SizeError::Row { columns: 33, block_len: 32 };
         assert_eq!(error(TensorType::Q4_0, &[33, 32]), row);
         let wide = 1 << 62;
-        assert_eq!(
-            f32s(&[wide, 4]),
-            SizeError::Elements {
-                partial: wide,
-                factor: 4
-            }
-        );
+        assert_eq!(f32s(&[wide, 4]), SizeError::Elements { partial: wide, factor: 4 });
         if cfg!(target_pointer_width = "64") {
-            assert_eq!(
-                f32s(&[wide]),
-                SizeError::Bytes {
-                    blocks: wide,
-                    block_bytes: 4
-                }
-            );
+            assert_eq!(f32s(&[wide]), SizeError::Bytes { blocks: wide, block_bytes: 4 });
         }
     }
 
@@ -265,44 +206,18 @@ mod tests {
 
     #[test]
     fn a_tensor_has_exactly_one_place() {
-        let section = Section {
-            start: 96,
-            alignment: 32,
-            file_len: 200,
-        };
+        let section = Section { start: 96, alignment: 32, file_len: 200 };
         let put = |elements: usize, found, expected| {
-            place(
-                7,
-                TensorSize {
-                    elements,
-                    bytes: elements as u64,
-                },
-                found,
-                expected,
-                &section,
-            )
+            place(7, TensorSize { elements, bytes: elements as u64 }, found, expected, &section)
         };
-        let past = |found, len| GgufError::PastEnd {
-            tensor: 7,
-            found,
-            len,
-            file_len: 200,
-        };
+        let past = |found, len| GgufError::PastEnd { tensor: 7, found, len, file_len: 200 };
         assert_eq!(put(72, 32, 32), Ok(128));
         assert_eq!(put(73, 32, 32), Err(past(32, 73)));
         assert_eq!(put(1, u64::MAX - 31, 0), Err(past(u64::MAX - 31, 1)));
         assert_eq!(put(1, u64::MAX - 127, 0), Err(past(u64::MAX - 127, 1)));
-        let unaligned = GgufError::Unaligned {
-            tensor: 7,
-            found: 33,
-            alignment: 32,
-        };
+        let unaligned = GgufError::Unaligned { tensor: 7, found: 33, alignment: 32 };
         assert_eq!(put(1, 33, 32), Err(unaligned));
-        let misplaced = GgufError::Misplaced {
-            tensor: 7,
-            found: 0,
-            expected: 32,
-        };
+        let misplaced = GgufError::Misplaced { tensor: 7, found: 0, expected: 32 };
         assert_eq!(put(1, 0, 32), Err(misplaced));
     }
 }

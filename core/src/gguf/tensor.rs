@@ -34,10 +34,7 @@ impl<'a> Tensor<'a> {
 
     /// The dimensions, row length first; 1 to 4 of them, none zero.
     pub fn dims(&self) -> &[usize] {
-        self.entry
-            .dims
-            .get(..self.entry.dim_count)
-            .unwrap_or_default()
+        self.entry.dims.get(..self.entry.dim_count).unwrap_or_default()
     }
 
     /// Weights in a row: the first dimension, a whole number of blocks.
@@ -97,10 +94,7 @@ impl<'a> Entry<'a> {
     fn read(cursor: &mut Cursor<'a>, tensor: u32) -> Result<Self, GgufError> {
         let name = cursor.name()?;
         if name.is_empty() || name.len() > MAX_NAME_LEN {
-            return Err(GgufError::NameLength {
-                tensor,
-                found: name.len() as u64,
-            });
+            return Err(GgufError::NameLength { tensor, found: name.len() as u64 });
         }
         let size_error = |error| GgufError::Size { tensor, error };
         let found = cursor.u32()?;
@@ -114,34 +108,18 @@ impl<'a> Entry<'a> {
         }
         let number = cursor.u32()?;
         let kind = TensorType::from_u32(number).ok_or(if TensorType::is_removed(number) {
-            GgufError::RemovedTensorType {
-                tensor,
-                found: number,
-            }
+            GgufError::RemovedTensorType { tensor, found: number }
         } else {
-            GgufError::UnknownTensorType {
-                tensor,
-                found: number,
-            }
+            GgufError::UnknownTensorType { tensor, found: number }
         })?;
         let size = TensorSize::new(kind, used).map_err(size_error)?;
         let dim_count = MAX_DIMS - unused.len();
         let mut dims = [1; MAX_DIMS];
         for (dimension, (to, from)) in (0..).zip(dims.iter_mut().zip(stored)) {
-            let too_large = SizeError::Dimension {
-                dimension,
-                found: from,
-            };
+            let too_large = SizeError::Dimension { dimension, found: from };
             *to = usize::try_from(from).map_err(|_| size_error(too_large))?;
         }
-        Ok(Self {
-            name,
-            kind,
-            dims,
-            dim_count,
-            size,
-            offset: cursor.u64()?,
-        })
+        Ok(Self { name, kind, dims, dim_count, size, offset: cursor.u64()? })
     }
 }
 
@@ -157,11 +135,7 @@ impl<'a> Tensors<'a> {
     /// `count` descriptions from `cursor` on, which have passed [`check`], and the start of the
     /// data section.
     pub(super) const fn new(cursor: Cursor<'a>, data_start: usize, count: u32) -> Self {
-        Self {
-            cursor,
-            data_start,
-            left: count,
-        }
+        Self { cursor, data_start, left: count }
     }
 
     /// Reads one description and finds its data.
@@ -169,11 +143,7 @@ impl<'a> Tensors<'a> {
         let entry = Entry::read(&mut self.cursor, 0).ok()?;
         let file_offset = self.data_start.checked_add(entry.offset.try_into().ok()?)?;
         let data = self.cursor.at(file_offset).take(entry.size.bytes)?;
-        Some(Tensor {
-            entry,
-            file_offset,
-            data,
-        })
+        Some(Tensor { entry, file_offset, data })
     }
 }
 
@@ -207,10 +177,7 @@ pub(super) fn check(
     find_equal_names(start, count)?;
     let alignment = u64::from(alignment);
     let header_len = cursor.offset();
-    let too_long = GgufError::HeaderLength {
-        found: header_len,
-        limit: MAX_HEADER_LEN.into(),
-    };
+    let too_long = GgufError::HeaderLength { found: header_len, limit: MAX_HEADER_LEN.into() };
     let section = Section {
         start: pad(header_len, alignment).ok_or(too_long)?,
         alignment,

@@ -286,10 +286,7 @@ fn read_array<'a>(
 ) -> Result<Array<'a>, GgufError> {
     let offset = cursor.offset();
     if depth > MAX_ARRAY_DEPTH {
-        return Err(GgufError::ArrayDepth {
-            offset,
-            limit: MAX_ARRAY_DEPTH,
-        });
+        return Err(GgufError::ArrayDepth { offset, limit: MAX_ARRAY_DEPTH });
     }
     let found = cursor.u32()?;
     let Some(element) = ValueType::from_u32(found) else {
@@ -297,11 +294,7 @@ fn read_array<'a>(
     };
     let found = cursor.u64()?;
     let (offset, available) = (cursor.offset(), cursor.available());
-    let too_long = GgufError::ArrayLength {
-        offset,
-        found,
-        available,
-    };
+    let too_long = GgufError::ArrayLength { offset, found, available };
     // Keeps the walk below linear in the file whatever the count claims.
     let least = found.checked_mul(element.least_len()).ok_or(too_long)?;
     if least > available {
@@ -352,10 +345,7 @@ mod tests {
     #[test]
     fn types_and_numbers_correspond() {
         for number in 0..13 {
-            assert_eq!(
-                ValueType::from_u32(number).map(|kind| kind as u32),
-                Some(number)
-            );
+            assert_eq!(ValueType::from_u32(number).map(|kind| kind as u32), Some(number));
         }
         assert_eq!(ValueType::from_u32(13), None);
     }
@@ -384,39 +374,21 @@ mod tests {
 
     #[test]
     fn hostile_arrays_are_named() {
-        let unknown = GgufError::ElementType {
-            offset: 0,
-            found: 13,
-        };
+        let unknown = GgufError::ElementType { offset: 0, found: 13 };
         assert_eq!(read(&array(13, 0, &[])), Err(unknown));
-        let bool_error = GgufError::Bool {
-            offset: 13,
-            found: 2,
-        };
+        let bool_error = GgufError::Bool { offset: 13, found: 2 };
         assert_eq!(read(&array(7, 2, &[1, 2])), Err(bool_error));
-        let too_long = |found, available| {
-            Err(GgufError::ArrayLength {
-                offset: 12,
-                found,
-                available,
-            })
-        };
+        let too_long =
+            |found, available| Err(GgufError::ArrayLength { offset: 12, found, available });
         assert_eq!(read(&array(4, 2, &[0; 7])), too_long(2, 7));
         assert_eq!(read(&array(4, 1 << 62, &[0; 7])), too_long(1 << 62, 7));
         assert_eq!(read(&array(9, 1 << 40, &[0; 12])), too_long(1 << 40, 12));
         assert_eq!(read(&array(8, 2, &[0; 15])), too_long(2, 15));
-        let string = GgufError::StringLength {
-            offset: 20,
-            found: 1,
-            available: 0,
-        };
+        let string = GgufError::StringLength { offset: 20, found: 1, available: 0 };
         assert_eq!(read(&array(8, 1, &1u64.to_le_bytes())), Err(string));
         let mut text = Vec::from(2u64.to_le_bytes());
         text.extend([b'a', 0xC0]);
-        assert_eq!(
-            read(&array(8, 1, &text)),
-            Err(GgufError::Utf8 { offset: 21 })
-        );
+        assert_eq!(read(&array(8, 1, &text)), Err(GgufError::Utf8 { offset: 21 }));
     }
 
     #[test]
@@ -427,10 +399,7 @@ mod tests {
         }
         assert_eq!(read(&nested).unwrap().element(), ValueType::Array);
         let deeper = array(9, 1, &nested);
-        let error = GgufError::ArrayDepth {
-            offset: 48,
-            limit: MAX_ARRAY_DEPTH,
-        };
+        let error = GgufError::ArrayDepth { offset: 48, limit: MAX_ARRAY_DEPTH };
         assert_eq!(read(&deeper), Err(error));
     }
 

@@ -1,1 +1,31 @@
 //! Kernels: one scalar specification, one file per instruction set.
+//!
+//! A [`Backend`] is a set of whole operations; [`Scalar`] is the specification and [`Level`]
+//! chooses by what the processor has. Every backend gives the same bits. [`Pool`] is how rows are
+//! spread over threads without the core knowing any.
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "vector loads take pointers")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "vector loads take pointers")]
+mod avx512;
+mod backend;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
+mod block;
+mod level;
+#[cfg(target_arch = "aarch64")]
+#[allow(unsafe_code, reason = "vector loads take pointers")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neondot;
+mod ordered;
+mod pool;
+mod scalar;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[allow(unsafe_code, reason = "vector loads take pointers")]
+mod simd128;
+
+pub use backend::{Backend, Scalar};
+pub use level::{Isa, Level};
+pub use pool::{Pool, Serial};

@@ -1,1 +1,15 @@
 //! Models: headers, tokenizer, sampler, decoder.
+
+mod arena;
+mod decoder;
+mod digest;
+mod error;
+mod header;
+mod weights;
+
+pub use arena::Line;
+pub use decoder::{Decoder, Observer};
+pub use digest::Digest;
+pub use error::{ModelError, TensorName};
+pub use header::Header;
+pub use weights::{LAYOUT_VERSION, Layer, Weights, keys, parts};

@@ -1,1 +1,20 @@
-//! Neural network blocks.
+//! Neural network blocks over borrowed weights and caller's memory.
+
+mod attention;
+mod ffn;
+mod linear;
+mod norm;
+mod rope;
+
+pub use attention::{Attention, CacheError, KvCache};
+pub use ffn::gate;
+pub use linear::{Input, Linear, LinearError};
+pub use norm::{rms_norm, softmax};
+pub use rope::Rope;
+
+use crate::error::ShapeError;
+
+/// `Ok` when two lengths agree.
+pub(crate) fn same_len(expected: usize, actual: usize) -> Result<(), ShapeError> {
+    if expected == actual { Ok(()) } else { Err(ShapeError::Length { expected, actual }) }
+}

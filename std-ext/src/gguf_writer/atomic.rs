@@ -41,11 +41,7 @@ impl Temporary {
             temporary.push(name);
             temporary.push(format!(".{}.{number}.tmp", std::process::id()));
             let temporary = path.with_file_name(temporary);
-            match OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&temporary)
-            {
+            match OpenOptions::new().write(true).create_new(true).open(&temporary) {
                 Ok(file) => return Ok((file, Self(Some(temporary)))),
                 // Left behind by a process of the same number that was killed.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -63,11 +59,7 @@ impl Temporary {
         #[cfg(unix)]
         if let Some(folder) = path.parent() {
             // The new name is on the disk only when its folder is.
-            let folder = if folder.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                folder
-            };
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             File::open(folder)?.sync_all()?;
         }
         Ok(())

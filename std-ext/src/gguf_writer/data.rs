@@ -20,12 +20,7 @@ pub struct DataWriter<W> {
 impl<W: Write> DataWriter<W> {
     /// A writer whose output stands at the start of the data section.
     pub(super) fn new(out: W, tensors: Vec<Declared>, alignment: u32) -> Self {
-        Self {
-            out,
-            waiting: tensors.into_iter(),
-            written: 0,
-            alignment,
-        }
+        Self { out, waiting: tensors.into_iter(), written: 0, alignment }
     }
 
     /// Writes all data of the next tensor.
@@ -36,11 +31,7 @@ impl<W: Write> DataWriter<W> {
         let (expected, left) = self.next_tensor(name)?;
         if left != bytes.len() as u64 {
             let actual = bytes.len() as u64;
-            return Err(WriteError::DataLength {
-                name: expected,
-                expected: left,
-                actual,
-            });
+            return Err(WriteError::DataLength { name: expected, expected: left, actual });
         }
         self.write_part(name, bytes)
     }
@@ -55,11 +46,7 @@ impl<W: Write> DataWriter<W> {
         let (expected, left) = self.next_tensor(name)?;
         let actual = bytes.len() as u64;
         if actual > left {
-            return Err(WriteError::DataLength {
-                name: expected,
-                expected: left,
-                actual,
-            });
+            return Err(WriteError::DataLength { name: expected, expected: left, actual });
         }
         self.out.write_all(bytes)?;
         self.written += actual;
@@ -78,10 +65,7 @@ impl<W: Write> DataWriter<W> {
     pub fn finish(mut self) -> Result<W, WriteError> {
         if let Some(tensor) = self.waiting.next() {
             let missing = tensor.len - self.written;
-            return Err(WriteError::Unfinished {
-                name: tensor.name,
-                missing,
-            });
+            return Err(WriteError::Unfinished { name: tensor.name, missing });
         }
         self.out.flush()?;
         Ok(self.out)

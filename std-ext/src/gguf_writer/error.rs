@@ -119,26 +119,13 @@ impl fmt::Display for WriteError {
             }
             Self::TotalLength => f.write_str("tensors of 2^63 bytes or more"),
             Self::Size(error) => error.fmt(f),
-            Self::DataLength {
-                name,
-                expected,
-                actual,
-            } => {
-                write!(
-                    f,
-                    "tensor {name:?}: {expected} bytes expected, {actual} given"
-                )
+            Self::DataLength { name, expected, actual } => {
+                write!(f, "tensor {name:?}: {expected} bytes expected, {actual} given")
             }
-            Self::Order {
-                expected: Some(expected),
-                actual,
-            } => {
+            Self::Order { expected: Some(expected), actual } => {
                 write!(f, "tensor {expected:?} is next, not {actual:?}")
             }
-            Self::Order {
-                expected: None,
-                actual,
-            } => {
+            Self::Order { expected: None, actual } => {
                 write!(f, "all tensors are written, {actual:?} is one too many")
             }
             Self::Unfinished { name, missing } => {

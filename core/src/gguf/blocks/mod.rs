@@ -43,16 +43,9 @@ impl fmt::Display for ExpandError {
         match *self {
             Self::Unsupported { kind } => write!(f, "type {kind} cannot be expanded"),
             Self::OutputLength { block_len, actual } => {
-                write!(
-                    f,
-                    "output of {actual} weights is not a whole number of {block_len}"
-                )
+                write!(f, "output of {actual} weights is not a whole number of {block_len}")
             }
-            Self::DataLength {
-                blocks,
-                block_bytes,
-                actual,
-            } => {
+            Self::DataLength { blocks, block_bytes, actual } => {
                 write!(
                     f,
                     "{blocks} blocks of {block_bytes} bytes expected, data has {actual} bytes"
@@ -99,19 +92,12 @@ fn blockwise<const B: usize, const N: usize>(
 ) -> Result<(), ExpandError> {
     let actual = out.len();
     let (weights, []) = out.as_chunks_mut::<N>() else {
-        return Err(ExpandError::OutputLength {
-            block_len: N,
-            actual,
-        });
+        return Err(ExpandError::OutputLength { block_len: N, actual });
     };
     let (stored, rest) = data.as_chunks::<B>();
     if stored.len() != weights.len() || !rest.is_empty() {
         let (blocks, actual) = (weights.len(), data.len());
-        return Err(ExpandError::DataLength {
-            blocks,
-            block_bytes: B,
-            actual,
-        });
+        return Err(ExpandError::DataLength { blocks, block_bytes: B, actual });
     }
     for (bytes, weights) in stored.iter().zip(weights) {
         block(bytes, weights);
@@ -135,28 +121,15 @@ mod tests {
                     out.fill(1.0);
                     continue;
                 } else {
-                    ExpandError::DataLength {
-                        blocks: 2,
-                        block_bytes: bytes,
-                        actual,
-                    }
+                    ExpandError::DataLength { blocks: 2, block_bytes: bytes, actual }
                 };
-                assert_eq!(
-                    expand(kind, &data[..actual], &mut out[..2 * len]),
-                    Err(error)
-                );
+                assert_eq!(expand(kind, &data[..actual], &mut out[..2 * len]), Err(error));
             }
             for actual in (1..2 * len).filter(|actual| actual % len != 0) {
-                let error = ExpandError::OutputLength {
-                    block_len: len,
-                    actual,
-                };
+                let error = ExpandError::OutputLength { block_len: len, actual };
                 assert_eq!(expand(kind, &data, &mut out[..actual]), Err(error));
             }
-            assert!(
-                out.iter().all(|&weight| weight == 1.0),
-                "{kind} wrote before failing"
-            );
+            assert!(out.iter().all(|&weight| weight == 1.0), "{kind} wrote before failing");
             assert_eq!(expand(kind, &[], &mut []), Ok(()));
         }
     }
@@ -164,10 +137,7 @@ mod tests {
     #[test]
     fn other_types_are_refused_by_name() {
         for &kind in TensorType::ALL.iter().filter(|&&kind| !is_supported(kind)) {
-            assert_eq!(
-                expand(kind, &[], &mut []),
-                Err(ExpandError::Unsupported { kind })
-            );
+            assert_eq!(expand(kind, &[], &mut []), Err(ExpandError::Unsupported { kind }));
         }
     }
 }

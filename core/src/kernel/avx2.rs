@@ -1,0 +1,219 @@
+//! AVX2: Haswell, Zen and later.
+//!
+//! Half a block at a time, two units in a 32-byte load; 128-bit lane `s` is one unit. Codes are at
+//! most 127 and activations at most 127 in magnitude, so the pair sums of `maddubs` (32,258) cannot
+//! saturate. `madd` applies the group scale while it widens to i32.
+
+use super::block::{BITS3, BITS5, BITS7, BlockPtr, TERNARY, flush_interval, for_each_block};
+use super::scalar;
+use crate::digits::{Group, LaneView, Row};
+use crate::lane::PrecisionLane;
+use crate::quant::Activations;
+use core::arch::x86_64::*;
+
+super::block::lane_matvec!("avx2");
+
+/// Integer dot products of one row: with the codes, and with 1 in their place.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn dot<const LANE: u8, const GROUP: u8>(row: Row<'_>, x: &Activations<'_>) -> (i64, i64) {
+    let mut codes = _mm256_setzero_si256();
+    let mut narrow = _mm256_setzero_si256();
+    // A 32-bit sum takes twice as many products here as in the 512-bit path.
+    let interval = flush_interval(x) / 2;
+    let mut until_flush = interval;
+    for_each_block(row, x, |b| {
+        if LANE == TERNARY && GROUP == 0 {
+            narrow = _mm256_add_epi32(narrow, ternary_row(&b, 0));
+            narrow = _mm256_add_epi32(narrow, ternary_row(&b, 1));
+            until_flush -= 1;
+            if until_flush == 0 {
+                codes = _mm256_add_epi64(codes, widen(narrow));
+                narrow = _mm256_setzero_si256();
+                until_flush = interval;
+            }
+        } else {
+            for half in 0..2 {
+                let sums = scaled::<LANE, GROUP>(&b, half);
+                // Both 32-bit sums of a 64-bit lane belong to one unit.
+                let sums = _mm256_add_epi32(sums, _mm256_srli_epi64::<32>(sums));
+                let products = _mm256_mul_epi32(sums, multipliers(&b, half));
+                codes = _mm256_add_epi64(codes, products);
+            }
+        }
+    });
+    codes = _mm256_add_epi64(codes, widen(narrow));
+    (total(codes), scalar::offset_dot(row, x))
+}
+
+/// The eight i32 sums as four i64 sums.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn widen(v: __m256i) -> __m256i {
+    let low = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(v));
+    _mm256_add_epi64(low, _mm256_cvtepi32_epi64(_mm256_extracti128_si256::<1>(v)))
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn total(v: __m256i) -> i64 {
+    let pair = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+    _mm_extract_epi64::<0>(pair).wrapping_add(_mm_extract_epi64::<1>(pair))
+}
+
+/// 32 bytes at `offset`.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn load(bytes: *const u8, offset: usize) -> __m256i {
+    // SAFETY: `BlockPtr` points to whole blocks: 64 bytes of each digit plane that the lane reads,
+    // 4 × 64 activations; every offset used here leaves 32 bytes.
+    unsafe { _mm256_loadu_si256(bytes.add(offset).cast()) }
+}
+
+/// Activations of position `p` in units `2·half` and `2·half + 1`.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn activations(b: &BlockPtr, half: usize, p: usize) -> __m256i {
+    load(b.q.cast(), 64 * p + 32 * half)
+}
+
+/// The two multipliers of a half block, each in its 128-bit lane.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn multipliers(b: &BlockPtr, half: usize) -> __m256i {
+    // SAFETY: a block has four multipliers.
+    let pair = unsafe { _mm_loadl_epi64(b.multipliers.add(2 * half).cast()) };
+    let index = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
+    _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(pair), index)
+}
+
+/// Σ code · q · multiplier of half a block, ternary, without group scales.
+///
+/// Positions 1 and 3 are four times too large: at most 8·127·2·2 in a 16-bit sum.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn ternary_row(b: &BlockPtr, half: usize) -> __m256i {
+    let v = load(b.digits[0], 32 * half);
+    let w = _mm256_srli_epi16::<4>(v);
+    let (first, second) = (_mm256_set1_epi8(0x03), _mm256_set1_epi8(0x0C));
+    let product = |digits, mask, p| {
+        _mm256_maddubs_epi16(_mm256_and_si256(digits, mask), activations(b, half, p))
+    };
+    let ones = _mm256_add_epi16(product(v, first, 0), product(w, first, 2));
+    let fours = _mm256_add_epi16(product(v, second, 1), product(w, second, 3));
+    let sums = _mm256_add_epi16(ones, _mm256_srai_epi16::<2>(fours));
+    let sums = _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
+    _mm256_mullo_epi32(sums, multipliers(b, half))
+}
+
+/// Σ code · q · group scale of half a block: codes of seven bits, or ternary.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn scaled<const LANE: u8, const GROUP: u8>(b: &BlockPtr, half: usize) -> __m256i {
+    let (low, high) = scales::<GROUP>(b, half);
+    let codes = if LANE == TERNARY { ternary(b, half) } else { nested::<LANE>(b, half) };
+    let term = |p: usize, scale| {
+        _mm256_madd_epi16(_mm256_maddubs_epi16(codes[p], activations(b, half, p)), scale)
+    };
+    let first = _mm256_add_epi32(term(0, low), term(1, low));
+    _mm256_add_epi32(first, _mm256_add_epi32(term(2, high), term(3, high)))
+}
+
+/// Group scales of a half block for positions {0, 1} and {2, 3}, as 16-bit factors.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn scales<const GROUP: u8>(b: &BlockPtr, half: usize) -> (__m256i, __m256i) {
+    // SAFETY: a block has eight scales of 32 weights or four of 64.
+    let scale = |i: usize| i16::from(unsafe { *b.scales.add(i) });
+    let pair = |a, b| _mm256_set_m128i(_mm_set1_epi16(b), _mm_set1_epi16(a));
+    match GROUP {
+        0 => (_mm256_set1_epi16(1), _mm256_set1_epi16(1)),
+        32 => (
+            pair(scale(4 * half), scale(4 * half + 2)),
+            pair(scale(4 * half + 1), scale(4 * half + 3)),
+        ),
+        _ => {
+            let both = pair(scale(2 * half), scale(2 * half + 1));
+            (both, both)
+        }
+    }
+}
+
+/// Ternary codes of the four positions.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn ternary(b: &BlockPtr, half: usize) -> [__m256i; 4] {
+    let v = load(b.digits[0], 32 * half);
+    let mask = _mm256_set1_epi8(3);
+    [
+        _mm256_and_si256(v, mask),
+        _mm256_and_si256(_mm256_srli_epi16::<2>(v), mask),
+        _mm256_and_si256(_mm256_srli_epi16::<4>(v), mask),
+        _mm256_and_si256(_mm256_srli_epi16::<6>(v), mask),
+    ]
+}
+
+/// Seven-bit codes of the four positions; a truncated lane's are shifted up to seven bits.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn nested<const LANE: u8>(b: &BlockPtr, half: usize) -> [__m256i; 4] {
+    let d0 = load(b.digits[0], 32 * half);
+    let d1 = if LANE == BITS3 { _mm256_setzero_si256() } else { load(b.digits[1], 32 * half) };
+    let d2 = if LANE == BITS7 { load(b.digits[2], 32 * half) } else { _mm256_setzero_si256() };
+    let select = |mask: i8, a, b| {
+        let mask = _mm256_set1_epi8(mask);
+        _mm256_or_si256(_mm256_and_si256(mask, a), _mm256_andnot_si256(mask, b))
+    };
+    // Digits of one position side by side, rotated left by 2p; bits of other positions around.
+    let merged = |first: u8, second: u8| match LANE {
+        BITS3 => d0,
+        BITS5 => select(first as i8, d0, d1),
+        _ => select((first | second) as i8, select(first as i8, d0, d1), d2),
+    };
+    let keep = _mm256_set1_epi8(match LANE {
+        BITS3 => 0x30,
+        BITS5 => 0x3C,
+        _ => 0x3F,
+    });
+    let digits = [
+        merged(0x30, 0x0C),
+        _mm256_srli_epi16::<2>(merged(0xC0, 0x30)),
+        swap_nibbles(merged(0x03, 0xC0)),
+        rotate_left_2(merged(0x0C, 0x03)),
+    ];
+    let mut p = 0;
+    digits.map(|d| {
+        let code = _mm256_or_si256(_mm256_and_si256(d, keep), high_bits(b, half, p));
+        p += 1;
+        code
+    })
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn swap_nibbles(v: __m256i) -> __m256i {
+    let low = _mm256_and_si256(_mm256_srli_epi16::<4>(v), _mm256_set1_epi8(0x0F));
+    _mm256_or_si256(low, _mm256_andnot_si256(_mm256_set1_epi8(0x0F), _mm256_slli_epi16::<4>(v)))
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn rotate_left_2(v: __m256i) -> __m256i {
+    let low = _mm256_and_si256(_mm256_srli_epi16::<6>(v), _mm256_set1_epi8(0x03));
+    _mm256_or_si256(low, _mm256_andnot_si256(_mm256_set1_epi8(0x03), _mm256_slli_epi16::<2>(v)))
+}
+
+/// 0x40 in every byte whose bit in the mask of position `p` is set.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn high_bits(b: &BlockPtr, half: usize, p: usize) -> __m256i {
+    // SAFETY: the high plane of a block is four masks of eight bytes.
+    let bits = unsafe { b.high.add(8 * p + 4 * half).cast::<i32>().read_unaligned() };
+    let spread = _mm256_setr_epi8(
+        0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3,
+        3, 3,
+    );
+    let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201u64 as i64);
+    let bytes = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(bits), spread), bit);
+    _mm256_and_si256(_mm256_cmpeq_epi8(bytes, bit), _mm256_set1_epi8(0x40))
+}

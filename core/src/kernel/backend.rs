@@ -1,0 +1,131 @@
+//! The kernels as a trait: whole operations, chosen once, with scalar bodies as the default.
+
+use super::level::Level;
+use super::{ordered, scalar};
+use crate::digits::LaneView;
+use crate::gguf::TensorType;
+use crate::quant::{Activations, ActivationsBuf, QuantError};
+
+/// Calls a macro with the signature of every kernel. Shapes are the caller's promise here and are
+/// checked by the functions of [`nn`](crate::nn); a broken promise gives wrong numbers or leaves
+/// part of the output as it was, never undefined behaviour.
+macro_rules! kernels {
+    ($with:ident $($arguments:tt)*) => {
+        $with! { $($arguments)*
+            /// `y[i] = Σ_c w[first + i, c] · x[c]` at the view's lane. Exact up to one conversion
+            /// to f32 and one multiplication.
+            fn lane_matvec(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [f32]);
+            /// `y[r] = Σ_c w[r,c] · x[c]`, row-major floats. Ordered.
+            fn float_matvec(w: &[f32], x: &[f32], y: &mut [f32]);
+            /// As `float_matvec`, for a block type, expanded on the way. Ordered.
+            fn block_matvec(kind: TensorType, w: &[u8], x: &[f32], y: &mut [f32]);
+            /// `y = x / √(mean(x²) + eps) · gain`. Ordered.
+            fn rms_norm(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]);
+            /// `x = softmax(x)`. Ordered.
+            fn softmax(x: &mut [f32]);
+            /// `gate = silu(gate) · up`. Ordered.
+            fn silu_product(gate: &mut [f32], up: &[f32]);
+            /// `x = gelu(x)`, tanh form. Ordered.
+            fn gelu(x: &mut [f32]);
+            /// `x = silu(x)`. Ordered.
+            fn silu(x: &mut [f32]);
+            /// One attention head over the first `scores.len()` cached tokens, `stride` floats
+            /// apart. Ordered.
+            fn attend(
+                q: &[f32], keys: &[f32], values: &[f32], stride: usize, scale: f32,
+                scores: &mut [f32], y: &mut [f32],
+            );
+            /// Block floating point activations, see [`ActivationsBuf::quantize`]. Ordered.
+            fn quantize<'b>(x: &[f32], buf: &'b mut ActivationsBuf<'_>)
+                -> Result<Activations<'b>, QuantError>;
+        }
+    };
+}
+
+macro_rules! backend_trait {
+    ($($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $type:ty),* $(,)?)
+        $(-> $ret:ty)?;)*) => {
+        /// The kernels of one instruction set. Every implementation gives the same bits.
+        #[allow(clippy::too_many_arguments, reason = "a head of attention has seven parts")]
+        pub trait Backend: Copy + Send + Sync {
+            $($(#[$doc])*
+            #[inline]
+            #[allow(clippy::missing_errors_doc, reason = "stated where the doc points to")]
+            fn $name $(<$life>)? (self, $($arg: $type),*) $(-> $ret)? {
+                portable::$name($($arg),*)
+            })*
+        }
+    };
+}
+kernels!(backend_trait);
+
+/// The specification under the names of the trait.
+mod portable {
+    pub(super) use super::ordered::*;
+    pub(super) use super::scalar::matvec as lane_matvec;
+}
+
+/// The portable backend: every kernel is its specification.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scalar;
+
+impl Backend for Scalar {}
+
+/// Compiles every kernel for a set of target features, in a module of its own. `$matvec` is the
+/// hand-written lane kernel; the float kernels are the ordered bodies.
+#[allow(unused_macros, reason = "not every architecture has vector kernels")]
+macro_rules! compiled_for {
+    ($module:ident, $features:literal;
+        $(#[$d:meta])* fn lane_matvec($($a:ident: $t:ty),* $(,)?);
+        $($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $type:ty),* $(,)?)
+        $(-> $ret:ty)?;)*) => {
+        #[allow(clippy::too_many_arguments, reason = "a head of attention has seven parts")]
+        mod $module {
+            use super::*;
+            pub(super) use crate::kernel::$module::matvec as lane_matvec;
+            $(#[target_feature(enable = $features)]
+            pub(super) fn $name $(<$life>)? ($($arg: $type),*) $(-> $ret)? {
+                ordered::$name($($arg),*)
+            })*
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+kernels!(compiled_for avx2, "avx2";);
+#[cfg(target_arch = "x86_64")]
+kernels!(compiled_for avx512, "avx512f,avx512bw,avx512vl,avx512vnni,gfni";);
+#[cfg(target_arch = "aarch64")]
+kernels!(compiled_for neon, "neon";);
+#[cfg(target_arch = "aarch64")]
+kernels!(compiled_for neondot, "neon,dotprod";);
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+kernels!(compiled_for simd128, "simd128";);
+
+macro_rules! level_backend {
+    ($($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $type:ty),* $(,)?)
+        $(-> $ret:ty)?;)*) => {
+        // SAFETY of every arm: a `Level` exists only for an instruction set that the processor has.
+        #[allow(unsafe_code, reason = "the level is the proof that the processor can")]
+        #[allow(clippy::undocumented_unsafe_blocks, reason = "one argument for all, above")]
+        impl Backend for Level {
+            $(#[inline]
+            fn $name $(<$life>)? (self, $($arg: $type),*) $(-> $ret)? {
+                match self.isa() {
+                    #[cfg(target_arch = "x86_64")]
+                    super::Isa::Avx2 => unsafe { avx2::$name($($arg),*) },
+                    #[cfg(target_arch = "x86_64")]
+                    super::Isa::Avx512 => unsafe { avx512::$name($($arg),*) },
+                    #[cfg(target_arch = "aarch64")]
+                    super::Isa::Neon => unsafe { neon::$name($($arg),*) },
+                    #[cfg(target_arch = "aarch64")]
+                    super::Isa::NeonDot => unsafe { neondot::$name($($arg),*) },
+                    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                    super::Isa::Simd128 => simd128::$name($($arg),*),
+                    _ => portable::$name($($arg),*),
+                }
+            })*
+        }
+    };
+}
+kernels!(level_backend);

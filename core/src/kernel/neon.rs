@@ -1,0 +1,153 @@
+//! aarch64 Advanced SIMD; with the dot product instructions in `neondot`.
+//!
+//! One unit at a time: 16 bytes of each digit plane. Codes are at most 127, so they are valid
+//! signed bytes, and a product with an activation (at most 127 · 127) fits 16 bits.
+
+use super::block::{BITS3, BITS7, BlockPtr, TERNARY, for_each_block};
+use super::scalar;
+use crate::digits::{Group, LaneView, Row};
+use crate::lane::PrecisionLane;
+use crate::quant::Activations;
+use core::arch::aarch64::*;
+
+super::block::lane_matvec!("neon");
+
+#[target_feature(enable = "neon")]
+#[inline]
+fn dot<const LANE: u8, const GROUP: u8>(row: Row<'_>, x: &Activations<'_>) -> (i64, i64) {
+    row_dot::<LANE, GROUP, false>(row, x)
+}
+
+/// Integer dot products of one row: with the codes, and with 1 in their place.
+#[target_feature(enable = "neon")]
+#[inline]
+pub(super) fn row_dot<const LANE: u8, const GROUP: u8, const DOT: bool>(
+    row: Row<'_>,
+    x: &Activations<'_>,
+) -> (i64, i64) {
+    let mut total = vdupq_n_s64(0);
+    for_each_block(row, x, |b| {
+        for s in 0..4 {
+            let codes = if LANE == TERNARY { ternary(&b, s) } else { nested::<LANE>(&b, s) };
+            let zero = vdupq_n_s32(0);
+            let low = multiply_add::<DOT>(zero, codes[0], activations(&b, s, 0));
+            let low = multiply_add::<DOT>(low, codes[1], activations(&b, s, 1));
+            let high = if GROUP == 32 { zero } else { low };
+            let high = multiply_add::<DOT>(high, codes[2], activations(&b, s, 2));
+            let high = multiply_add::<DOT>(high, codes[3], activations(&b, s, 3));
+            // SAFETY: a block has eight scales of 32 weights or four of 64.
+            let scale = |i: usize| i32::from(unsafe { *b.scales.add(i) });
+            let sums = match GROUP {
+                0 => high,
+                32 => {
+                    let low = vmulq_n_s32(low, scale(2 * s));
+                    vmlaq_n_s32(low, high, scale(2 * s + 1))
+                }
+                _ => vmulq_n_s32(high, scale(s)),
+            };
+            // SAFETY: a block has four multipliers.
+            let multiplier = unsafe { *b.multipliers.add(s) } as i32;
+            let sums = vadd_s32(vget_low_s32(sums), vget_high_s32(sums));
+            total = vmlal_n_s32(total, sums, multiplier);
+        }
+    });
+    (vaddvq_s64(total), scalar::offset_dot(row, x))
+}
+
+/// `acc + a·b` over groups of four bytes, for 0 ≤ a ≤ 127.
+#[target_feature(enable = "neon")]
+#[inline]
+fn multiply_add<const DOT: bool>(acc: int32x4_t, a: uint8x16_t, b: int8x16_t) -> int32x4_t {
+    let a = vreinterpretq_s8_u8(a);
+    if DOT {
+        let mut acc = acc;
+        // SAFETY: DOT is true only in functions compiled for `dotprod`; the instruction reads and
+        // writes registers alone.
+        unsafe {
+            core::arch::asm!(
+                ".arch_extension dotprod",
+                "sdot {acc:v}.4s, {a:v}.16b, {b:v}.16b",
+                acc = inout(vreg) acc,
+                a = in(vreg) a,
+                b = in(vreg) b,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        }
+        acc
+    } else {
+        let low = vmull_s8(vget_low_s8(a), vget_low_s8(b));
+        vpadalq_s16(vpadalq_s16(acc, low), vmull_high_s8(a, b))
+    }
+}
+
+#[target_feature(enable = "neon")]
+#[inline]
+fn activations(b: &BlockPtr, s: usize, p: usize) -> int8x16_t {
+    // SAFETY: a block has 4 × 64 activations, unit `s` at 16·s of each.
+    unsafe { vld1q_s8(b.q.add(64 * p + 16 * s)) }
+}
+
+#[target_feature(enable = "neon")]
+#[inline]
+fn plane(b: &BlockPtr, tier: usize, s: usize) -> uint8x16_t {
+    // SAFETY: a block has 64 bytes of each digit plane that the lane reads.
+    unsafe { vld1q_u8(b.digits[tier].add(16 * s)) }
+}
+
+/// Ternary codes of the four positions.
+#[target_feature(enable = "neon")]
+#[inline]
+fn ternary(b: &BlockPtr, s: usize) -> [uint8x16_t; 4] {
+    let v = plane(b, 0, s);
+    let mask = vdupq_n_u8(3);
+    [
+        vandq_u8(v, mask),
+        vandq_u8(vshrq_n_u8::<2>(v), mask),
+        vandq_u8(vshrq_n_u8::<4>(v), mask),
+        vshrq_n_u8::<6>(v),
+    ]
+}
+
+/// Seven-bit codes of the four positions; a truncated lane's are shifted up to seven bits.
+#[target_feature(enable = "neon")]
+#[inline]
+fn nested<const LANE: u8>(b: &BlockPtr, s: usize) -> [uint8x16_t; 4] {
+    let d0 = plane(b, 0, s);
+    let d1 = if LANE == BITS3 { d0 } else { plane(b, 1, s) };
+    let d2 = if LANE == BITS7 { plane(b, 2, s) } else { d0 };
+    // Digits of one position side by side, rotated left by 2p; bits of other positions around.
+    let merged = |first: u8, second: u8| {
+        let upper = if LANE == BITS3 { d0 } else { vbslq_u8(vdupq_n_u8(first), d0, d1) };
+        if LANE == BITS7 { vbslq_u8(vdupq_n_u8(first | second), upper, d2) } else { upper }
+    };
+    let third = merged(0x03, 0xC0);
+    let fourth = merged(0x0C, 0x03);
+    let digits = [
+        merged(0x30, 0x0C),
+        vshrq_n_u8::<2>(merged(0xC0, 0x30)),
+        vsliq_n_u8::<4>(vshrq_n_u8::<4>(third), third),
+        vsliq_n_u8::<2>(vshrq_n_u8::<6>(fourth), fourth),
+    ];
+    let keep = vdupq_n_u8(match LANE {
+        BITS3 => 0x30,
+        BITS7 => 0x3F,
+        _ => 0x3C,
+    });
+    let mut p = 0;
+    digits.map(|d| {
+        let code = vbslq_u8(keep, d, high_bits(b, s, p));
+        p += 1;
+        code
+    })
+}
+
+/// 0x40 in every byte whose bit in the mask of position `p` is set.
+#[target_feature(enable = "neon")]
+#[inline]
+fn high_bits(b: &BlockPtr, s: usize, p: usize) -> uint8x16_t {
+    // SAFETY: the high plane of a block is four masks of eight bytes, two for each unit.
+    let (low, high) = unsafe { (*b.high.add(8 * p + 2 * s), *b.high.add(8 * p + 2 * s + 1)) };
+    let bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040_2010_0804_0201));
+    let bytes = vcombine_u8(vdup_n_u8(low), vdup_n_u8(high));
+    vandq_u8(vtstq_u8(bytes, bit), vdupq_n_u8(0x40))
+}

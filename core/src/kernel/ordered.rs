@@ -1,0 +1,133 @@
+//! Float kernels whose order of operations is their definition.
+//!
+//! Each body is compiled once for every instruction set. Separate multiplications and additions,
+//! and reductions over sixteen partial sums, give every vector width the same bits.
+//! Callers have checked the shapes.
+
+use crate::gguf::TensorType;
+use crate::gguf::blocks::expand;
+use crate::math::{self, reduce};
+use crate::quant::{self, Activations, ActivationsBuf, QuantError};
+
+/// Weights that are expanded at a time; a multiple of every block length.
+const EXPANDED: usize = 256;
+
+/// `Σ w[c] · x[c]`; both slices have the same length.
+#[inline(always)]
+fn dot(w: &[f32], x: &[f32]) -> f32 {
+    reduce::dot(w, x).unwrap_or(f32::NAN)
+}
+
+/// `y[r] = Σ_c w[r,c] · x[c]`, row-major `w` of `y.len()` rows.
+#[inline(always)]
+pub(super) fn float_matvec(w: &[f32], x: &[f32], y: &mut [f32]) {
+    for (y, row) in y.iter_mut().zip(w.chunks_exact(x.len().max(1))) {
+        *y = dot(row, x);
+    }
+}
+
+/// As [`float_matvec`], for rows of `row_bytes` bytes of a block type that expands exactly to f32.
+///
+/// The sixteen partial sums go on from one piece of the row to the next, so that the result has
+/// the bits of the product with the expanded row.
+#[inline(always)]
+pub(super) fn block_matvec(kind: TensorType, w: &[u8], x: &[f32], y: &mut [f32]) {
+    let piece_bytes = EXPANDED / kind.block_len() * kind.block_bytes();
+    let row_bytes = x.len() / kind.block_len() * kind.block_bytes();
+    let mut expanded = [0.0; EXPANDED];
+    for (y, row) in y.iter_mut().zip(w.chunks_exact(row_bytes.max(1))) {
+        let mut lanes = [0.0f32; reduce::LANES];
+        for (piece, x) in row.chunks(piece_bytes).zip(x.chunks(EXPANDED)) {
+            let Some(w) = expanded.get_mut(..x.len()) else { continue };
+            if expand(kind, piece, w).is_err() {
+                w.fill(f32::NAN);
+            }
+            for (w, x) in w.chunks(reduce::LANES).zip(x.chunks(reduce::LANES)) {
+                for ((lane, w), x) in lanes.iter_mut().zip(w).zip(x) {
+                    *lane += w * x;
+                }
+            }
+        }
+        *y = reduce::add_lanes(lanes);
+    }
+}
+
+/// `y[i] = x[i] · r · gain[i]`, `r = 1/√(Σx²/n + eps)`.
+#[inline(always)]
+pub(super) fn rms_norm(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) {
+    let mean = reduce::sum_of_squares(x) / x.len() as f32;
+    let r = math::rsqrt(mean + eps);
+    for ((y, x), gain) in y.iter_mut().zip(x).zip(gain) {
+        *y = x * r * gain;
+    }
+}
+
+/// `x[i] = e^(x[i] − max) / Σ e^(x[j] − max)`.
+#[inline(always)]
+pub(super) fn softmax(x: &mut [f32]) {
+    let max = reduce::max(x);
+    for x in x.iter_mut() {
+        *x = math::exp(*x - max);
+    }
+    let sum = reduce::sum(x);
+    for x in x.iter_mut() {
+        *x /= sum;
+    }
+}
+
+/// `gate[i] = silu(gate[i]) · up[i]`.
+#[inline(always)]
+pub(super) fn silu_product(gate: &mut [f32], up: &[f32]) {
+    for (gate, up) in gate.iter_mut().zip(up) {
+        *gate = math::silu(*gate) * up;
+    }
+}
+
+/// `x[i] = gelu(x[i])`, tanh form.
+#[inline(always)]
+pub(super) fn gelu(x: &mut [f32]) {
+    for x in x.iter_mut() {
+        *x = math::gelu(*x);
+    }
+}
+
+/// `x[i] = silu(x[i])`.
+#[inline(always)]
+pub(super) fn silu(x: &mut [f32]) {
+    for x in x.iter_mut() {
+        *x = math::silu(*x);
+    }
+}
+
+/// One head over the first `scores.len()` cached tokens, which are `stride` floats apart:
+/// `scores = softmax(scale · K q)`, `y = Vᵀ scores`, tokens in order.
+#[inline(always)]
+pub(super) fn attend(
+    q: &[f32],
+    keys: &[f32],
+    values: &[f32],
+    stride: usize,
+    scale: f32,
+    scores: &mut [f32],
+    y: &mut [f32],
+) {
+    for (score, key) in scores.iter_mut().zip(keys.chunks(stride.max(1))) {
+        *score = dot(q, key.get(..q.len()).unwrap_or(&[])) * scale;
+    }
+    softmax(scores);
+    y.fill(0.0);
+    for (score, value) in scores.iter().zip(values.chunks(stride.max(1))) {
+        for (y, value) in y.iter_mut().zip(value) {
+            *y += score * value;
+        }
+    }
+}
+
+/// See [`ActivationsBuf::quantize`].
+#[inline(always)]
+pub(super) fn quantize<'b>(
+    x: &[f32],
+    buf: &'b mut ActivationsBuf<'_>,
+) -> Result<Activations<'b>, QuantError> {
+    quant::quantize_into(x, buf)
+}

@@ -1,0 +1,110 @@
+//! The specification: what every other instruction set must reproduce bit for bit.
+
+use crate::digits::{BLOCK_UNITS, Group, LaneView, Row, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES};
+use crate::lane::PrecisionLane;
+use crate::quant::Activations;
+
+/// `y[i] = row_scale · step · Σ_c group_scale · value(code) · multiplier · q` for the rows from
+/// `first` on, where `value` is the table of [`PrecisionLane`].
+///
+/// The sum is an exact integer; see [`finish`] for the one rounding to f32.
+pub(crate) fn matvec(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [f32]) {
+    for (r, y) in (first..).zip(y) {
+        let row = w.row(r);
+        *y = finish(row.lane, code_dot(row, x), offset_dot(row, x), w.row_scale(r) * x.step());
+    }
+}
+
+/// The integer `Σ group_scale · value(code) · multiplier · q` and its conversion.
+///
+/// `dot` is the sum with the code in place of the value, the code of a truncated lane shifted up
+/// to seven bits; `offset` is the sum with 1 in place of it. The conversion to f32 rounds to
+/// nearest even, the multiplication rounds once more.
+#[inline(always)]
+pub(crate) fn finish(lane: PrecisionLane, dot: i64, offset: i64, scale: f32) -> f32 {
+    let sum = match lane {
+        PrecisionLane::Ternary => dot - offset,
+        PrecisionLane::Bit3 => 2 * dot - 113 * offset,
+        PrecisionLane::Bit5 => 2 * dot - 125 * offset,
+        PrecisionLane::Bit7 | PrecisionLane::Float32 => 2 * dot - 128 * offset,
+    };
+    sum as f32 * scale
+}
+
+/// `Σ group_scale · multiplier · Σ q`, from the sums that were made with the activations.
+#[inline(always)]
+pub(crate) fn offset_dot(row: Row<'_>, x: &Activations<'_>) -> i64 {
+    let product = |(&scale, sum): (&u8, i64)| i64::from(scale) * sum;
+    match row.group {
+        Group::Row => x.total,
+        Group::G32 => {
+            row.scales.iter().zip(x.sums.iter().map(|&s| i64::from(s))).map(product).sum()
+        }
+        Group::G64 => {
+            let units = x.sums.chunks_exact(2).map(|s| s.iter().map(|&s| i64::from(s)).sum());
+            row.scales.iter().zip(units).map(product).sum()
+        }
+    }
+}
+
+/// `Σ group_scale · multiplier · Σ code · q`.
+fn code_dot(row: Row<'_>, x: &Activations<'_>) -> i64 {
+    let units = row.digits[0].len() / UNIT_DIGIT_BYTES;
+    (0..units)
+        .map(|u| {
+            let [low, high] = unit_dot(row, units, u, x);
+            let scale = |i: usize| i64::from(row.scales.get(i).copied().unwrap_or(0));
+            let sum = match row.group {
+                Group::Row => low + high,
+                Group::G64 => scale(u) * (low + high),
+                Group::G32 => scale(2 * u) * low + scale(2 * u + 1) * high,
+            };
+            i64::from(x.multipliers.get(u).copied().unwrap_or(0)) * sum
+        })
+        .sum()
+}
+
+/// `Σ code · q` over the two halves of unit `u`: positions p ∈ {0, 1} and {2, 3}.
+fn unit_dot(row: Row<'_>, units: usize, u: usize, x: &Activations<'_>) -> [i64; 2] {
+    let s = u % BLOCK_UNITS;
+    let block = u - s;
+    let n = (units - block).min(BLOCK_UNITS);
+    let bytes = |plane: &[u8]| -> [u8; 16] {
+        plane
+            .get(u * UNIT_DIGIT_BYTES..)
+            .and_then(|rest| rest.first_chunk())
+            .copied()
+            .unwrap_or_default()
+    };
+    let digits = row.digits.map(bytes);
+    let mut halves = [0; 2];
+    for p in 0..4 {
+        let at = block * UNIT_HIGH_BYTES + 2 * (p * n + s);
+        let high =
+            row.high.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
+        let high = u16::from_le_bytes(high);
+        let at = 64 * (block + p) + 16 * s;
+        let q: [i8; 16] =
+            x.q.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
+        let sum: i32 = (0..16)
+            .map(|j| {
+                let digit = |tier: usize, rotation| {
+                    let shift = crate::digits::digit_shift(p, rotation);
+                    u32::from((digits[tier][j] >> shift) & 3)
+                };
+                let code = match row.lane {
+                    PrecisionLane::Ternary => digit(0, 0),
+                    _ => {
+                        u32::from(high >> j & 1) << 6
+                            | digit(0, 2) << 4
+                            | digit(1, 1) << 2
+                            | digit(2, 0)
+                    }
+                };
+                code as i32 * i32::from(q[j])
+            })
+            .sum();
+        halves[p / 2] += i64::from(sum);
+    }
+    halves
+}

@@ -1,0 +1,225 @@
+//! The llama-family decoder: a token in, logits out.
+
+use super::arena::{Buffers, Line};
+use super::{ModelError, Weights};
+use crate::kernel::{Backend, Pool};
+use crate::lane::PrecisionLane;
+use crate::nn::{self, Input, KvCache, Linear, LinearError, Rope};
+use crate::quant::{ActivationsBuf, QuantError};
+
+/// Called after each layer with its index and output, and after the last one with the number of
+/// layers and the logits.
+pub type Observer<'o> = &'o mut dyn FnMut(usize, &[f32]);
+
+/// A decoder at work: weights, and the state of one sequence in an arena.
+///
+/// ```text
+/// x = token_embd[token]
+/// for each layer   x += W_o · attention(rope(W_q n), rope(W_k n), W_v n),   n = rms_norm(x)
+///                  x += W_down · (silu(W_gate n) · W_up n),                 n = rms_norm(x)
+/// logits = W_output · rms_norm(x)
+/// ```
+#[derive(Debug)]
+pub struct Decoder<'a, 'm, B> {
+    weights: Weights<'a, 'm>,
+    backend: B,
+    cache: KvCache<'a>,
+    scratch: &'a mut [f32],
+    x: &'a mut [f32],
+    normed: &'a mut [f32],
+    query: &'a mut [f32],
+    attended: &'a mut [f32],
+    gate: &'a mut [f32],
+    up: &'a mut [f32],
+    logits: &'a mut [f32],
+    cos: &'a mut [f32],
+    sin: &'a mut [f32],
+    integers: ActivationsBuf<'a>,
+}
+
+impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
+    /// A decoder with room for `capacity` tokens.
+    ///
+    /// # Errors
+    /// [`ModelError::Memory`] when the arena is shorter than
+    /// [`Header::arena_lines`](super::Header::arena_lines), [`ModelError::Cache`] for a capacity
+    /// of zero.
+    pub fn new(
+        weights: Weights<'a, 'm>,
+        backend: B,
+        capacity: usize,
+        arena: &'a mut [Line],
+    ) -> Result<Self, ModelError> {
+        let header = weights.header();
+        let b = Buffers::cut(header, capacity, arena)?;
+        let cache = KvCache::new(b.cache, header.layers, capacity, header.kv_len())?;
+        Ok(Self {
+            weights,
+            backend,
+            cache,
+            scratch: b.scratch,
+            x: b.x,
+            normed: b.normed,
+            query: b.query,
+            attended: b.attended,
+            gate: b.gate,
+            up: b.up,
+            logits: b.logits,
+            cos: b.cos,
+            sin: b.sin,
+            integers: ActivationsBuf::new(b.q, b.multipliers, b.sums),
+        })
+    }
+
+    /// The weights.
+    pub fn weights(&self) -> &Weights<'a, 'm> {
+        &self.weights
+    }
+
+    /// Tokens in the cache.
+    pub fn position(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Tokens that the cache has room for.
+    pub fn capacity(&self) -> usize {
+        self.cache.capacity()
+    }
+
+    /// Forgets the tokens from `len` on, so that a sequence can go on differently.
+    pub fn truncate(&mut self, len: usize) {
+        self.cache.truncate(len);
+    }
+
+    /// Takes one token and gives the logits of the next, at a lane.
+    ///
+    /// The same bits for every backend and pool. Integer layers Exact, float layers Ordered.
+    ///
+    /// # Errors
+    /// [`ModelError::Token`] for a token outside the vocabulary, [`ModelError::Cache`] when the
+    /// context is full, [`ModelError::Diverged`] when a value is not finite, [`ModelError::Compute`]
+    /// when a tensor does not hold the lane (see [`Weights::check_lane`]). After an error the
+    /// sequence is as before the call.
+    pub fn forward(
+        &mut self,
+        pool: &dyn Pool,
+        token: u32,
+        lane: PrecisionLane,
+    ) -> Result<&mut [f32], ModelError> {
+        self.forward_observed(pool, token, lane, &mut |_, _| {})
+    }
+
+    /// [`forward`](Self::forward), showing every layer's output on the way.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_observed(
+        &mut self,
+        pool: &dyn Pool,
+        token: u32,
+        lane: PrecisionLane,
+        observe: Observer<'_>,
+    ) -> Result<&mut [f32], ModelError> {
+        let header = *self.weights.header();
+        let row = usize::try_from(token).unwrap_or(usize::MAX);
+        if row >= header.vocabulary {
+            return Err(ModelError::Token { token, vocabulary: header.vocabulary });
+        }
+        self.weights.token_embd.row(lane, row, self.x)?;
+        let rope = Rope::new(self.cache.len(), header.rope_base, self.cos, self.sin);
+        let attention = header.attention;
+        for (l, layer) in self.weights.layers.iter().enumerate() {
+            let run = Run { backend: self.backend, pool, lane, layer: l };
+            nn::rms_norm(self.backend, self.x, layer.attn_norm, header.norm_eps, self.normed)?;
+            {
+                let linears = [&layer.attn_q, &layer.attn_k, &layer.attn_v];
+                let input = run.input(self.normed, &mut self.integers, &linears)?;
+                let (key, value) = self.cache.next(l)?;
+                run.matvec(&layer.attn_q, &input, self.query)?;
+                run.matvec(&layer.attn_k, &input, key)?;
+                run.matvec(&layer.attn_v, &input, value)?;
+                rope.rotate(self.query, attention.head_dim);
+                rope.rotate(key, attention.head_dim);
+            }
+            attention.attend(
+                self.backend,
+                pool,
+                self.query,
+                &self.cache,
+                l,
+                self.attended,
+                self.scratch,
+            )?;
+            {
+                let input = run.input(self.attended, &mut self.integers, &[&layer.attn_output])?;
+                run.matvec(&layer.attn_output, &input, self.normed)?;
+            }
+            add(self.x, self.normed);
+            nn::rms_norm(self.backend, self.x, layer.ffn_norm, header.norm_eps, self.normed)?;
+            {
+                let linears = [&layer.ffn_gate, &layer.ffn_up];
+                let input = run.input(self.normed, &mut self.integers, &linears)?;
+                run.matvec(&layer.ffn_gate, &input, self.gate)?;
+                run.matvec(&layer.ffn_up, &input, self.up)?;
+            }
+            nn::gate(self.backend, pool, self.gate, self.up)?;
+            {
+                let input = run.input(self.gate, &mut self.integers, &[&layer.ffn_down])?;
+                run.matvec(&layer.ffn_down, &input, self.normed)?;
+            }
+            add(self.x, self.normed);
+            observe(l, self.x);
+        }
+        let run = Run { backend: self.backend, pool, lane, layer: header.layers };
+        nn::rms_norm(self.backend, self.x, self.weights.output_norm, header.norm_eps, self.normed)?;
+        let output = self.weights.output;
+        let input = run.input(self.normed, &mut self.integers, &[&output])?;
+        run.matvec(&output, &input, self.logits)?;
+        if !self.logits.iter().all(|v| v.is_finite()) {
+            return Err(ModelError::Diverged { layer: header.layers });
+        }
+        observe(header.layers, self.logits);
+        self.cache.commit()?;
+        Ok(self.logits)
+    }
+}
+
+/// What the steps of one layer share.
+struct Run<'p, B> {
+    backend: B,
+    pool: &'p dyn Pool,
+    lane: PrecisionLane,
+    layer: usize,
+}
+
+impl<B: Backend> Run<'_, B> {
+    fn input<'b>(
+        &self,
+        x: &'b [f32],
+        buf: &'b mut ActivationsBuf<'_>,
+        linears: &[&Linear<'_>],
+    ) -> Result<Input<'b>, ModelError> {
+        Input::new(self.backend, x, buf, linears).map_err(|e| match e {
+            LinearError::Quant(QuantError::NotFinite { .. }) => {
+                ModelError::Diverged { layer: self.layer }
+            }
+            e => e.into(),
+        })
+    }
+
+    fn matvec(
+        &self,
+        linear: &Linear<'_>,
+        input: &Input<'_>,
+        y: &mut [f32],
+    ) -> Result<(), ModelError> {
+        Ok(linear.matvec(self.backend, self.pool, self.lane, input, y)?)
+    }
+}
+
+/// `x += y`, element by element.
+fn add(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}

@@ -1,0 +1,163 @@
+//! Why a model cannot be loaded or run.
+
+use crate::error::ShapeError;
+use crate::nn::{CacheError, LinearError};
+use core::fmt;
+
+/// A weight tensor of a decoder, by its part in the architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TensorName {
+    /// The layer, or `None` for tensors outside the layers.
+    pub layer: Option<usize>,
+    /// The name after the layer's prefix, without `.weight`: `attn_q`, `token_embd`.
+    pub part: &'static str,
+}
+
+impl fmt::Display for TensorName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.layer {
+            Some(layer) => write!(f, "blk.{layer}.{}.weight", self.part),
+            None => write!(f, "{}.weight", self.part),
+        }
+    }
+}
+
+/// What can be wrong with a model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A metadata key is not there.
+    MissingKey {
+        /// The key, without the architecture's prefix where it has one.
+        key: &'static str,
+    },
+    /// A metadata value has a type or a number that the model cannot have.
+    Value {
+        /// The key, without the architecture's prefix where it has one.
+        key: &'static str,
+        /// What it has to be.
+        expected: &'static str,
+    },
+    /// The architecture is not one that runs.
+    Architecture,
+    /// A tensor is not there.
+    MissingTensor {
+        /// Its name.
+        name: TensorName,
+    },
+    /// A tensor has other dimensions than the header asks for.
+    TensorShape {
+        /// Its name.
+        name: TensorName,
+        /// Rows and columns that the header asks for.
+        expected: (usize, usize),
+        /// Rows and columns found.
+        found: (usize, usize),
+    },
+    /// A tensor cannot be computed on.
+    Tensor {
+        /// Its name.
+        name: TensorName,
+        /// Why.
+        error: LinearError,
+    },
+    /// A float tensor holds NaN or infinity.
+    NotFinite {
+        /// Its name.
+        name: TensorName,
+    },
+    /// A tensor's floats do not lie at a multiple of four bytes in memory.
+    Unaligned {
+        /// Its name.
+        name: TensorName,
+    },
+    /// The caller's memory is too small.
+    Memory {
+        /// What for.
+        what: &'static str,
+        /// Elements needed.
+        expected: usize,
+        /// Elements given.
+        actual: usize,
+    },
+    /// The lane asked for is not in the file.
+    Lane {
+        /// The tensor that lacks it.
+        name: TensorName,
+        /// The lane.
+        lane: crate::lane::PrecisionLane,
+    },
+    /// A token is not in the vocabulary.
+    Token {
+        /// The token.
+        token: u32,
+        /// Tokens in the vocabulary.
+        vocabulary: usize,
+    },
+    /// A computed value is NaN or infinite.
+    Diverged {
+        /// The layer in which it was found; the number of layers stands for the output.
+        layer: usize,
+    },
+    /// The key-value cache.
+    Cache(CacheError),
+    /// A step of the computation (which a loaded model does not fail).
+    Compute(LinearError),
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingKey { key } => write!(f, "metadata key {key} is missing"),
+            Self::Value { key, expected } => {
+                write!(f, "metadata key {key}: expected {expected}")
+            }
+            Self::Architecture => {
+                f.write_str("general.architecture: expected \"llama\", found another one")
+            }
+            Self::MissingTensor { name } => write!(f, "tensor {name} is missing"),
+            Self::TensorShape { name, expected, found } => write!(
+                f,
+                "tensor {name}: expected {}×{} (rows × columns), found {}×{}",
+                expected.0, expected.1, found.0, found.1
+            ),
+            Self::Tensor { name, error } => write!(f, "tensor {name}: {error}"),
+            Self::NotFinite { name } => write!(f, "tensor {name} holds NaN or infinity"),
+            Self::Unaligned { name } => {
+                write!(f, "tensor {name} does not lie at a multiple of four bytes")
+            }
+            Self::Memory { what, expected, actual } => {
+                write!(f, "memory for {what}: expected {expected} elements, found {actual}")
+            }
+            Self::Lane { name, lane } => {
+                write!(f, "tensor {name} is not stored at lane {lane}")
+            }
+            Self::Token { token, vocabulary } => {
+                write!(f, "token {token} is outside the vocabulary of {vocabulary}")
+            }
+            Self::Diverged { layer } => write!(f, "layer {layer} computed NaN or infinity"),
+            Self::Cache(e) => e.fmt(f),
+            Self::Compute(e) => e.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ModelError {}
+
+impl From<CacheError> for ModelError {
+    fn from(e: CacheError) -> Self {
+        Self::Cache(e)
+    }
+}
+
+impl From<LinearError> for ModelError {
+    fn from(e: LinearError) -> Self {
+        Self::Compute(e)
+    }
+}
+
+impl From<ShapeError> for ModelError {
+    fn from(e: ShapeError) -> Self {
+        Self::Compute(e.into())
+    }
+}

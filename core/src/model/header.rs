@@ -1,0 +1,139 @@
+//! The numbers of a llama-family model, read from GGUF metadata.
+
+use super::ModelError;
+use crate::gguf::{Gguf, Value};
+use crate::nn::Attention;
+
+/// Largest value of any count in a header; keeps every product of two inside 64 bits.
+const LARGEST: usize = 1 << 24;
+
+/// Hyperparameters of a llama-family decoder, checked against each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Header {
+    /// Tokens in the vocabulary.
+    pub vocabulary: usize,
+    /// Values in the residual stream.
+    pub dim: usize,
+    /// Hidden neurons of a feed-forward block.
+    pub hidden: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Shape of the attention blocks.
+    pub attention: Attention,
+    /// Rotated values of a head.
+    pub rope_dim: usize,
+    /// Base of the rotary frequencies.
+    pub rope_base: f32,
+    /// Added under the root of every norm.
+    pub norm_eps: f32,
+    /// Longest context that the model was trained for, in tokens.
+    pub context: usize,
+}
+
+/// The value of `llama.<key>`.
+fn get<'a>(file: &Gguf<'a>, key: &'static str) -> Option<Value<'a>> {
+    file.metadata().find(|(k, _)| k.strip_prefix("llama.") == Some(key)).map(|(_, v)| v)
+}
+
+fn count(file: &Gguf<'_>, key: &'static str) -> Result<Option<usize>, ModelError> {
+    let Some(value) = get(file, key) else { return Ok(None) };
+    match value.as_u64().and_then(|n| usize::try_from(n).ok()) {
+        Some(n) if (1..=LARGEST).contains(&n) => Ok(Some(n)),
+        _ => Err(ModelError::Value { key, expected: "a count from 1 to 2^24" }),
+    }
+}
+
+fn needed(file: &Gguf<'_>, key: &'static str) -> Result<usize, ModelError> {
+    count(file, key)?.ok_or(ModelError::MissingKey { key })
+}
+
+fn positive(file: &Gguf<'_>, key: &'static str) -> Result<Option<f32>, ModelError> {
+    let Some(value) = get(file, key) else { return Ok(None) };
+    match value.as_f32() {
+        Some(x) if x.is_finite() && x > 0.0 => Ok(Some(x)),
+        _ => Err(ModelError::Value { key, expected: "a positive, finite f32" }),
+    }
+}
+
+impl Header {
+    /// Reads and checks the header.
+    ///
+    /// # Errors
+    /// [`ModelError::Architecture`], [`ModelError::MissingKey`], or [`ModelError::Value`] with what
+    /// was expected. Position scaling other than none is refused, since it is not computed.
+    pub fn read(file: &Gguf<'_>) -> Result<Self, ModelError> {
+        let key = "general.architecture";
+        let architecture = file.get(key).ok_or(ModelError::MissingKey { key })?;
+        if architecture.as_str() != Some("llama") {
+            return Err(ModelError::Architecture);
+        }
+        let dim = needed(file, "embedding_length")?;
+        let heads = needed(file, "attention.head_count")?;
+        let kv_heads = count(file, "attention.head_count_kv")?.unwrap_or(heads);
+        let head_dim = match count(file, "attention.key_length")? {
+            Some(length) => length,
+            None if dim % heads == 0 => dim / heads,
+            None => {
+                let key = "attention.head_count";
+                return Err(ModelError::Value { key, expected: "a divisor of embedding_length" });
+            }
+        };
+        if heads % kv_heads != 0 {
+            let key = "attention.head_count_kv";
+            return Err(ModelError::Value { key, expected: "a divisor of head_count" });
+        }
+        if count(file, "attention.value_length")?.is_some_and(|length| length != head_dim) {
+            let key = "attention.value_length";
+            return Err(ModelError::Value { key, expected: "the same as key_length" });
+        }
+        let rope_dim = count(file, "rope.dimension_count")?.unwrap_or(head_dim);
+        if rope_dim > head_dim || rope_dim % 2 != 0 {
+            let key = "rope.dimension_count";
+            return Err(ModelError::Value { key, expected: "even, at most the head size" });
+        }
+        let scaling = get(file, "rope.scaling.type").and_then(|v| v.as_str());
+        if !matches!(scaling, None | Some("none")) || file.tensor("rope_freqs.weight").is_some() {
+            let key = "rope.scaling.type";
+            return Err(ModelError::Value { key, expected: "no position scaling" });
+        }
+        if get(file, "expert_count").is_some_and(|experts| experts.as_u64() != Some(0)) {
+            let key = "expert_count";
+            return Err(ModelError::Value { key, expected: "0: experts are not computed" });
+        }
+        let tokens = file.get("tokenizer.ggml.tokens").and_then(|v| v.as_array());
+        let vocabulary = match (count(file, "vocab_size")?, tokens.map(|t| t.len())) {
+            (Some(n), _) => n,
+            (None, Some(n)) if (1..=LARGEST).contains(&n) => n,
+            _ => return Err(ModelError::MissingKey { key: "vocab_size" }),
+        };
+        Ok(Self {
+            vocabulary,
+            dim,
+            hidden: needed(file, "feed_forward_length")?,
+            layers: needed(file, "block_count")?,
+            attention: Attention { heads, kv_heads, head_dim },
+            rope_dim,
+            rope_base: positive(file, "rope.freq_base")?.unwrap_or(10_000.0),
+            norm_eps: positive(file, "attention.layer_norm_rms_epsilon")?
+                .ok_or(ModelError::MissingKey { key: "attention.layer_norm_rms_epsilon" })?,
+            context: needed(file, "context_length")?,
+        })
+    }
+
+    /// Values in the queries of a token.
+    pub const fn query_len(&self) -> usize {
+        self.attention.heads * self.attention.head_dim
+    }
+
+    /// Values in the keys, or in the values, of a token.
+    pub const fn kv_len(&self) -> usize {
+        self.attention.kv_heads * self.attention.head_dim
+    }
+
+    /// The longest vector that a linear layer takes.
+    pub const fn longest_input(&self) -> usize {
+        let q = self.query_len();
+        let a = if self.dim > self.hidden { self.dim } else { self.hidden };
+        if a > q { a } else { q }
+    }
+}

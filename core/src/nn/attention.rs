@@ -1,0 +1,204 @@
+//! Grouped-query attention over a key-value cache in caller's memory.
+
+use super::same_len;
+use crate::error::ShapeError;
+use crate::kernel::{Backend, Pool};
+use core::fmt;
+
+/// What can be wrong with a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CacheError {
+    /// Every token that the cache has room for is taken.
+    Full {
+        /// Tokens that fit.
+        capacity: usize,
+    },
+    /// The memory is not `2 · layers · capacity · width` floats, or a size is zero.
+    Length {
+        /// Floats needed (the least number when a size is zero or overflows).
+        expected: usize,
+        /// Floats given.
+        actual: usize,
+    },
+}
+
+impl fmt::Display for CacheError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Full { capacity } => {
+                write!(f, "the key-value cache is full: it holds {capacity} tokens")
+            }
+            Self::Length { expected, actual } => {
+                write!(f, "key-value cache: expected {expected} floats, found {actual}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for CacheError {}
+
+/// Keys and values of the tokens seen so far, for every layer.
+///
+/// Layout: layer by layer, first all keys, then all values; a token is `width` floats (heads ·
+/// head size). The cache counts tokens and refuses one more than it holds.
+#[derive(Debug)]
+pub struct KvCache<'a> {
+    data: &'a mut [f32],
+    width: usize,
+    capacity: usize,
+    len: usize,
+}
+
+impl<'a> KvCache<'a> {
+    /// Floats that a cache takes, or `None` when that overflows.
+    pub const fn floats(layers: usize, capacity: usize, width: usize) -> Option<usize> {
+        let Some(a) = layers.checked_mul(2) else { return None };
+        let Some(b) = a.checked_mul(capacity) else { return None };
+        b.checked_mul(width)
+    }
+
+    /// An empty cache in `data`, whose length is [`floats`](Self::floats).
+    ///
+    /// # Errors
+    /// [`CacheError::Length`] for another length or a size of zero.
+    pub fn new(
+        data: &'a mut [f32],
+        layers: usize,
+        capacity: usize,
+        width: usize,
+    ) -> Result<Self, CacheError> {
+        let expected = Self::floats(layers, capacity, width).unwrap_or(usize::MAX);
+        if expected != data.len() || expected == 0 {
+            return Err(CacheError::Length { expected: expected.max(1), actual: data.len() });
+        }
+        Ok(Self { data, width, capacity, len: 0 })
+    }
+
+    /// Tokens held.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no token is held.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Tokens that fit.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Forgets every token from `len` on; keeps all when there are fewer.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// The place for the next token's key and value in a layer. Nothing counts until
+    /// [`commit`](Self::commit).
+    ///
+    /// # Errors
+    /// [`CacheError::Full`] when there is none.
+    pub fn next(&mut self, layer: usize) -> Result<(&mut [f32], &mut [f32]), CacheError> {
+        let full = CacheError::Full { capacity: self.capacity };
+        if self.len == self.capacity {
+            return Err(full);
+        }
+        let half = self.capacity * self.width;
+        let at = self.len * self.width;
+        let layer = self.data.get_mut(2 * half * layer..).ok_or(full)?;
+        let (keys, values) = layer.split_at_mut_checked(half).ok_or(full)?;
+        let key = keys.get_mut(at..at + self.width).ok_or(full)?;
+        let value = values.get_mut(at..at + self.width).ok_or(full)?;
+        Ok((key, value))
+    }
+
+    /// Counts the token whose keys and values have been written to every layer.
+    ///
+    /// # Errors
+    /// [`CacheError::Full`] when there is no room.
+    pub fn commit(&mut self) -> Result<(), CacheError> {
+        if self.len == self.capacity {
+            return Err(CacheError::Full { capacity: self.capacity });
+        }
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Keys and values of the first `tokens` places of a layer; empty when there are not as many.
+    fn layer(&self, layer: usize, tokens: usize) -> (&[f32], &[f32]) {
+        let half = self.capacity * self.width;
+        let part = |at: usize| {
+            self.data.get(at..).and_then(|d| d.get(..tokens * self.width)).unwrap_or(&[])
+        };
+        (part(2 * half * layer), part(2 * half * layer + half))
+    }
+}
+
+/// The shape of an attention block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attention {
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Values in a head.
+    pub head_dim: usize,
+}
+
+impl Attention {
+    /// Floats of scratch for a cache of that capacity: scores and output of every head.
+    pub const fn scratch_len(&self, capacity: usize) -> usize {
+        self.heads * (capacity + self.head_dim)
+    }
+
+    /// `y_h = softmax(q_h · Kᵀ / √d) · V` over the cached tokens and the one being written
+    /// (Vaswani et al. 2017), query head `h` reading key head `h · kv_heads / heads`
+    /// (grouped queries, Ainslie et al. 2023).
+    ///
+    /// Shapes: `q` and `y` heads · head_dim, `scratch` [`scratch_len`](Self::scratch_len).
+    /// Ordered: dot products and the softmax sum over sixteen lanes, tokens summed in order.
+    ///
+    /// # Errors
+    /// [`ShapeError::Length`] when a slice, or the cache's width, has another size.
+    #[allow(clippy::too_many_arguments, reason = "inputs, cache position, output and scratch")]
+    pub fn attend(
+        &self,
+        backend: impl Backend,
+        pool: &dyn Pool,
+        q: &[f32],
+        cache: &KvCache<'_>,
+        layer: usize,
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Result<(), ShapeError> {
+        let dim = self.head_dim;
+        same_len(self.heads * dim, q.len())?;
+        same_len(self.heads * dim, y.len())?;
+        same_len(self.kv_heads * dim, cache.width)?;
+        same_len(self.scratch_len(cache.capacity), scratch.len())?;
+        let tokens = (cache.len + 1).min(cache.capacity);
+        let (keys, values) = cache.layer(layer, tokens);
+        let scale = 1.0 / libm::sqrtf(dim as f32);
+        let piece = cache.capacity + dim;
+        let work = 2 * self.heads * tokens * dim;
+        pool.spread(scratch, piece, work, &|first, scratch| {
+            for (h, scratch) in (first / piece..).zip(scratch.chunks_exact_mut(piece)) {
+                let at = h * self.kv_heads / self.heads * dim;
+                let (out, scores) = scratch.split_at_mut(dim);
+                let head = q.get(h * dim..(h + 1) * dim).zip(keys.get(at..)).zip(values.get(at..));
+                if let (Some(((q, keys), values)), Some(scores)) = (head, scores.get_mut(..tokens))
+                {
+                    backend.attend(q, keys, values, cache.width, scale, scores, out);
+                }
+            }
+        });
+        for (y, scratch) in y.chunks_exact_mut(dim).zip(scratch.chunks_exact(piece)) {
+            for (y, out) in y.iter_mut().zip(scratch) {
+                *y = *out;
+            }
+        }
+        Ok(())
+    }
+}
