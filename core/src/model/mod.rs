@@ -5,6 +5,7 @@ mod decoder;
 mod digest;
 mod error;
 mod header;
+mod verify;
 mod weights;
 
 pub use arena::Line;
@@ -12,4 +13,5 @@ pub use decoder::{Decoder, Observer};
 pub use digest::Digest;
 pub use error::{ModelError, TensorName};
 pub use header::Header;
+pub use verify::{VERIFY_TOKENS, verify};
 pub use weights::{LAYOUT_VERSION, Layer, Weights, keys, parts};

@@ -152,23 +152,19 @@ impl<'a, 'm> Weights<'a, 'm> {
             .chain(core::iter::once(outside("output", &self.output)))
     }
 
-    /// Checks that every tensor can be read at a lane. For [`PrecisionLane::Float32`] no tensor
-    /// may be stored in digit planes.
+    /// Checks that every tensor can be read at a lane, and that some tensor really is.
     ///
     /// # Errors
-    /// [`ModelError::Lane`] with the first tensor that cannot.
+    /// [`ModelError::Lane`] with the first tensor that cannot, or the embedding table when every
+    /// tensor would be read at another lane.
     pub fn check_lane(&self, lane: PrecisionLane) -> Result<(), ModelError> {
-        let mut integers = false;
+        let mut read = false;
         for (name, linear) in self.linears() {
             linear.bytes(lane).map_err(|_| ModelError::Lane { name, lane })?;
-            integers |= linear.takes_integers();
+            read |= linear.lane(lane) == lane;
         }
-        if integers || lane == PrecisionLane::Float32 {
-            Ok(())
-        } else {
-            let name = TensorName { layer: None, part: "token_embd" };
-            Err(ModelError::Lane { name, lane })
-        }
+        let name = TensorName { layer: None, part: "token_embd" };
+        if read { Ok(()) } else { Err(ModelError::Lane { name, lane }) }
     }
 
     /// Bytes of weights that one token reads at a lane: every linear layer once, of the embedding

@@ -1,0 +1,180 @@
+//! From the types that GGUF files come in to digit planes.
+
+mod matrix;
+mod plan;
+
+use crate::gguf_writer::{GgufWriter, WriteError, write_atomically};
+use matrix::pack;
+use plan::{Plan, Planned};
+use std::fmt;
+use std::path::Path;
+use trilane_core::digits::Group;
+use trilane_core::gguf::blocks::expand;
+use trilane_core::gguf::{Gguf, Tensor, TensorType};
+use trilane_core::lane::PrecisionLane;
+use trilane_core::model::{LAYOUT_VERSION, keys, parts};
+use trilane_core::quant::QuantError;
+
+/// What to make of a file.
+#[derive(Clone, Debug)]
+pub struct ConvertOptions {
+    /// The highest lane that is stored; a nested lane brings those below it.
+    pub lane: PrecisionLane,
+    /// How many weights share a u8 scale.
+    pub group: Group,
+    /// Tensors that stay at a lane of their own: the first pattern (`*` and `?`) that matches a
+    /// tensor's name counts. `Float32` copies the tensor as it is.
+    pub keep: Vec<(String, PrecisionLane)>,
+}
+
+/// Why a conversion failed. Nothing has then been written.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConvertError {
+    /// `lane` is not one that is stored in digit planes.
+    Lane(PrecisionLane),
+    /// A pattern of `keep` matches no matrix of the file.
+    Pattern(String),
+    /// The file holds digit planes already.
+    AlreadyConverted,
+    /// The file holds no matrix.
+    NothingToConvert,
+    /// A tensor's type cannot be expanded.
+    Unsupported {
+        /// The tensor.
+        tensor: String,
+        /// Its type.
+        kind: TensorType,
+    },
+    /// A weight is NaN or infinite.
+    Quant {
+        /// The tensor.
+        tensor: String,
+        /// The row.
+        row: usize,
+        /// Where in the row.
+        error: QuantError,
+    },
+    /// A part of the new file cannot be written: a name too long, or the disk.
+    Write(WriteError),
+}
+
+impl fmt::Display for ConvertError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lane(lane) => {
+                write!(f, "lane {lane}: expected ternary, bit3, bit5 or bit7")
+            }
+            Self::Pattern(pattern) => write!(f, "pattern {pattern:?} matches no matrix"),
+            Self::AlreadyConverted => f.write_str("the file is stored in digit planes already"),
+            Self::NothingToConvert => f.write_str("the file holds no matrix to convert"),
+            Self::Unsupported { tensor, kind } => {
+                write!(f, "tensor {tensor}: expected F32, F16, BF16, Q8_0 or Q4_0, found {kind}")
+            }
+            Self::Quant { tensor, row, error } => write!(f, "tensor {tensor}, row {row}: {error}"),
+            Self::Write(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConvertError {}
+
+impl From<WriteError> for ConvertError {
+    fn from(e: WriteError) -> Self {
+        Self::Write(e)
+    }
+}
+
+impl From<std::io::Error> for ConvertError {
+    fn from(e: std::io::Error) -> Self {
+        Self::Write(e.into())
+    }
+}
+
+/// What became of one tensor.
+#[derive(Clone, Debug)]
+pub struct TensorReport {
+    /// Its name.
+    pub name: String,
+    /// Its type before.
+    pub kind: TensorType,
+    /// Rows and columns.
+    pub shape: (usize, usize),
+    /// Bytes before and after.
+    pub bytes: (usize, usize),
+    /// For each lane stored: bits read for a weight, scales included, and the relative error
+    /// `√(Σ(w − w')² / Σw²)`. Empty for a tensor copied as it is.
+    pub lanes: Vec<LaneReport>,
+}
+
+/// One lane of a converted tensor.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneReport {
+    /// The lane.
+    pub lane: PrecisionLane,
+    /// Bytes read for the whole tensor, scales included.
+    pub bytes: usize,
+    /// `√(Σ(w − w')² / Σw²)`.
+    pub relative_error: f64,
+}
+
+/// Converts a parsed file and writes the result to `out`, which appears complete or not at all.
+///
+/// Every matrix (two or more dimensions, more than one row) becomes digit planes unless `keep`
+/// says otherwise; vectors and metadata are copied. `progress` is called after each tensor with
+/// its report. The result does not depend on the number of threads.
+///
+/// # Errors
+/// [`ConvertError`], naming the tensor, what was expected and what was found.
+pub fn convert(
+    file: &Gguf<'_>,
+    out: &Path,
+    options: &ConvertOptions,
+    progress: &mut dyn FnMut(&TensorReport),
+) -> Result<Vec<TensorReport>, ConvertError> {
+    let plan = Plan::new(file, options)?;
+    let mut writer = GgufWriter::new(64)?;
+    writer.copy_metadata(file)?;
+    let converted: Vec<&Planned<'_>> = plan.tensors.iter().filter(|t| t.top.is_some()).collect();
+    let names: Vec<&str> = converted.iter().map(|t| t.tensor.name()).collect();
+    let cols: Vec<u32> = converted.iter().map(|t| t.tensor.cols() as u32).collect();
+    let group = options.group.weights().unwrap_or(0) as u32;
+    let floors: Vec<&str> = converted.iter().map(|t| t.floor.name()).collect();
+    writer.add_array(keys::NAMES, &names)?;
+    writer.add_array(keys::COLS, &cols)?;
+    writer.add_array(keys::GROUP, &vec![group; names.len()])?;
+    writer.add_array(keys::FLOOR, &floors)?;
+    writer.add(keys::VERSION, trilane_core::gguf::Value::U32(LAYOUT_VERSION))?;
+    for t in &plan.tensors {
+        t.declare(options.group, &mut writer)?;
+    }
+    write_atomically(out, |out| {
+        let mut data = writer.begin(out)?;
+        let mut reports = Vec::new();
+        for planned in &plan.tensors {
+            let tensor = &planned.tensor;
+            let mut report = TensorReport {
+                name: tensor.name().into(),
+                kind: tensor.kind(),
+                shape: (tensor.rows(), tensor.cols()),
+                bytes: (tensor.data().len(), tensor.data().len()),
+                lanes: Vec::new(),
+            };
+            if let Some(top) = planned.top {
+                let packed = pack(tensor, top, options.group)?;
+                let parts = packed.parts();
+                report.bytes.1 = parts.iter().map(|(_, bytes)| bytes.len()).sum();
+                report.lanes.clone_from(&packed.lanes);
+                for (suffix, bytes) in parts {
+                    data.write_tensor(&format!("{}{suffix}", tensor.name()), bytes)?;
+                }
+            } else {
+                data.write_tensor(tensor.name(), tensor.data())?;
+            }
+            progress(&report);
+            reports.push(report);
+        }
+        data.finish()?;
+        Ok(reports)
+    })
+}
