@@ -200,7 +200,12 @@ proptest! {
 
 /// The name of the error's variant.
 fn variant(result: Result<(), WriteError>) -> String {
-    let text = format!("{:?}", result.unwrap_err());
+    let error = result.unwrap_err();
+    assert!(
+        error.to_string().len() > 10,
+        "{error:?} does not explain itself"
+    );
+    let text = format!("{error:?}");
     text.split([' ', '(']).next().unwrap_or_default().to_owned()
 }
 

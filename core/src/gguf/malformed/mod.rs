@@ -57,6 +57,11 @@ fn refused(file: &[u8], error: GgufError) {
         Ok(_) => panic!("accepted; expected: {error}"),
         Err(found) => assert_eq!(found, error),
     }
+    let message = std::format!("{error}");
+    assert!(
+        message.contains(|c: char| c.is_ascii_digit()),
+        "no number in {message:?}"
+    );
 }
 
 #[test]
