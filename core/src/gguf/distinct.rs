@@ -1,8 +1,6 @@
 //! Finding equal names without memory to remember them all.
 
-use heapless::Vec;
-
-/// Positions remembered at a time: 1 KiB of stack together with the length.
+/// Positions remembered at a time: 1 KiB of stack together with their number.
 const WINDOW: usize = 254;
 
 /// Two entries with the same name.
@@ -35,35 +33,50 @@ where
 {
     let mut finished: Option<&[u8]> = None;
     loop {
-        let mut window: Vec<u32, WINDOW> = Vec::new();
+        let mut window = Window { positions: [0; WINDOW], len: 0 };
         let mut more = false;
         for (index, second) in (0..).zip(walk()) {
             let name = name_at(second);
             if finished.is_some_and(|largest| name <= largest) {
                 continue;
             }
-            match window.binary_search_by(|&at| name_at(at).cmp(name)) {
-                Ok(found) => {
-                    let first = *window.get(found)?;
+            match window.used().binary_search_by(|&at| name_at(at).cmp(name)) {
+                Ok(slot) => {
+                    let first = window.used().get(slot).copied().unwrap_or(second);
                     return Some(Duplicate { index, first, second });
                 }
-                Err(slot) => {
-                    if window.is_full() {
-                        more = true;
-                        if slot == WINDOW {
-                            continue;
-                        }
-                        window.pop();
-                    }
-                    // There is room now, and `slot` is not past the end.
-                    window.insert(slot, second).ok()?;
-                }
+                Err(slot) => more |= window.insert(slot, second),
             }
         }
-        finished = window.last().map(|&at| name_at(at));
         if !more {
             return None;
         }
+        finished = window.used().last().map(|&at| name_at(at));
+    }
+}
+
+/// Positions in the order of their names, the largest of which fall out at the end.
+struct Window {
+    positions: [u32; WINDOW],
+    len: usize,
+}
+
+impl Window {
+    fn used(&self) -> &[u32] {
+        self.positions.get(..self.len).unwrap_or_default()
+    }
+
+    /// Inserts `position` before the one in `slot`; says whether one fell out, be it the new one.
+    fn insert(&mut self, slot: usize, position: u32) -> bool {
+        let full = self.len == WINDOW;
+        if !full {
+            self.len += 1;
+        }
+        let mut carried = position;
+        for place in self.positions.iter_mut().take(self.len).skip(slot) {
+            core::mem::swap(place, &mut carried);
+        }
+        full
     }
 }
 

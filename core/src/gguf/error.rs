@@ -177,6 +177,14 @@ pub enum GgufError {
         /// What is wrong with them.
         error: SizeError,
     },
+    /// A byte between the last tensor description and the data section is not zero: the counts in
+    /// the header are too small, or something was written there.
+    Padding {
+        /// Where the byte is.
+        offset: u64,
+        /// The byte found.
+        found: u8,
+    },
     /// A tensor's offset is not a multiple of the alignment.
     Unaligned {
         /// Position of the tensor.
@@ -276,6 +284,9 @@ impl fmt::Display for GgufError {
                 write!(f, "tensor {tensor} has type {found}, which was removed or is ambiguous")
             }
             Self::Size { tensor, error } => write!(f, "tensor {tensor}: {error}"),
+            Self::Padding { offset, found } => {
+                write!(f, "padding byte at offset {offset} is {found}, not 0")
+            }
             Self::Unaligned { tensor, found, alignment } => {
                 write!(f, "tensor {tensor} at data offset {found} is not {alignment}-byte aligned")
             }

@@ -40,7 +40,7 @@ impl<'a> Gguf<'a> {
     /// # Errors
     /// [`GgufError`], one variant for each thing that can be wrong, the first found in file order
     /// within each of these steps: fixed header, keys and values, equal keys, tensor descriptions,
-    /// equal tensor names, places of the tensors' data.
+    /// equal tensor names, padding, places of the tensors' data.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, GgufError> {
         let mut cursor = Cursor::new(bytes, 0);
         let version = check_version(&mut cursor)?;
@@ -88,6 +88,14 @@ impl<'a> Gguf<'a> {
     /// before.
     pub const fn data_start(&self) -> usize {
         self.data_start
+    }
+
+    /// Where the data of the last tensor ends, or the header, if there is none. Bytes after it, other
+    /// than padding, are allowed, since a flash partition may be longer than the file in it;
+    /// whoever knows the file's length can compare.
+    pub fn data_end(&self) -> usize {
+        let end = |tensor: Tensor<'_>| tensor.file_offset() + tensor.data().len();
+        self.tensors().last().map_or(self.header_len, end)
     }
 
     /// Keys and values in the file's order; the iterator knows its length.

@@ -38,6 +38,7 @@ mod metadata;
 mod size;
 mod tensor;
 mod value;
+mod value_type;
 
 pub use array::{Array, Elements};
 pub use error::GgufError;
@@ -49,4 +50,5 @@ pub use metadata::{
 };
 pub use size::{MAX_DIMS, SizeError, TensorSize, pad};
 pub use tensor::{MAX_NAME_LEN, MAX_TENSORS, Tensor, Tensors};
-pub use value::{MAX_ARRAY_DEPTH, Value, ValueType};
+pub use value::{MAX_ARRAY_DEPTH, Value};
+pub use value_type::ValueType;

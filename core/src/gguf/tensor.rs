@@ -162,7 +162,7 @@ impl<'a> Iterator for Tensors<'a> {
 
 impl ExactSizeIterator for Tensors<'_> {}
 
-/// Checks `count` descriptions from `cursor` on and the places of their data, leaves the cursor
+/// Checks `count` descriptions from `cursor` on, the padding, and the places of their data, leaves the cursor
 /// behind them, and returns where the data section begins.
 pub(super) fn check(
     cursor: &mut Cursor<'_>,
@@ -183,12 +183,23 @@ pub(super) fn check(
         alignment,
         file_len: header_len + cursor.available(),
     };
+    check_padding(cursor, section.start - header_len)?;
     let (mut entries, mut expected) = (start, 0);
     for tensor in 0..count {
         let entry = Entry::read(&mut entries, tensor)?;
         expected = place(tensor, entry.size, entry.offset, expected, &section)?;
     }
     usize::try_from(section.start).map_err(|_| too_long)
+}
+
+/// Checks that the next `len` bytes, as far as the file has them, are zero.
+fn check_padding(cursor: &Cursor<'_>, len: u64) -> Result<(), GgufError> {
+    for (offset, &found) in (cursor.offset()..cursor.offset() + len).zip(cursor.rest()) {
+        if found != 0 {
+            return Err(GgufError::Padding { offset, found });
+        }
+    }
+    Ok(())
 }
 
 /// Refuses two tensors of one name.
