@@ -185,7 +185,7 @@ fn docs() -> Vec<Invocation> {
 }
 
 fn host_tests(profile: &str) -> Invocation {
-    let tests = Invocation::new(&format!("cargo test --workspace {profile}"));
+    let tests = Invocation::new(&format!("cargo test --workspace --no-fail-fast {profile}"));
     if std::env::var_os("TRILANE_REQUIRE").is_some() {
         return tests;
     }
@@ -214,7 +214,7 @@ fn aarch64_tests(processor: &str, required: &str) -> Invocation {
     let triple = "aarch64-unknown-linux-musl";
     let key = target_key(triple);
     Invocation::new(&format!(
-        "cargo test --release -p trilane-core -p trilane --target {triple}"
+        "cargo test --no-fail-fast --release -p trilane-core -p trilane --target {triple}"
     ))
     .set(&format!("CARGO_TARGET_{key}_LINKER"), "rust-lld")
     .target_flags(triple, "-C linker-flavor=ld.lld -C link-self-contained=yes")
