@@ -1,0 +1,85 @@
+//! What a step needs from the machine beyond Cargo itself, and how to see whether it is there.
+
+use crate::invocation::Invocation;
+use std::fmt;
+use std::path::Path;
+
+/// Something that can be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Requirement {
+    /// The standard library of a target.
+    Target(&'static str),
+    /// A Cargo subcommand that comes as a toolchain component.
+    Component(&'static str),
+    /// The user-mode emulator of 64-bit Arm.
+    QemuUser,
+    /// Miri, which only a nightly toolchain has. Used where present, never installed.
+    Miri,
+}
+
+/// The targets the core is built for, other than the host.
+pub(crate) const THUMB: Requirement = Requirement::Target("thumbv7em-none-eabihf");
+/// The ESP32-C3's instruction set.
+pub(crate) const RISCV: Requirement = Requirement::Target("riscv32imc-unknown-none-elf");
+/// 64-bit Arm with a C library that links without a cross compiler.
+pub(crate) const AARCH64: Requirement = Requirement::Target("aarch64-unknown-linux-musl");
+/// The browser.
+pub(crate) const WASM: Requirement = Requirement::Target("wasm32-unknown-unknown");
+
+/// What `setup` installs.
+pub(crate) const INSTALLED_BY_SETUP: &[Requirement] = &[
+    Requirement::Component("fmt"),
+    Requirement::Component("clippy"),
+    THUMB,
+    RISCV,
+    AARCH64,
+    WASM,
+    Requirement::QemuUser,
+];
+
+impl Requirement {
+    /// Whether it is on this machine now. Asks the compiler, not rustup, so that toolchains which
+    /// came another way count as well.
+    pub(crate) fn is_present(self) -> bool {
+        match self {
+            Self::Target(triple) => Invocation::new("rustc --print target-libdir --target")
+                .arguments(&[triple])
+                .output()
+                .is_some_and(|folder| Path::new(folder.trim()).is_dir()),
+            Self::Component(name) => Invocation::new("cargo")
+                .arguments(&[name, "--version"])
+                .output()
+                .is_some(),
+            Self::QemuUser => Invocation::new("qemu-aarch64 --version").output().is_some(),
+            Self::Miri => Invocation::new("cargo +nightly miri --version")
+                .output()
+                .is_some(),
+        }
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(triple) => write!(f, "target {triple}"),
+            Self::Component(name) => write!(f, "cargo {name}"),
+            Self::QemuUser => f.write_str("qemu-aarch64"),
+            Self::Miri => f.write_str("nightly with miri"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_target_is_missing() {
+        assert!(!Requirement::Target("pdp11-unknown-none").is_present());
+    }
+
+    #[test]
+    fn an_unknown_component_is_missing() {
+        assert!(!Requirement::Component("no-such-subcommand").is_present());
+    }
+}

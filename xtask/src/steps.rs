@@ -1,0 +1,271 @@
+//! The steps of `cargo xtask test`: what each needs and which commands it runs.
+//!
+//! In this order they share the most: lints and documentation check what the debug tests build,
+//! the targets come after the host, and both runs under the emulator use one build.
+
+use crate::cpu;
+use crate::invocation::{Invocation, target_key};
+use crate::requirement::{AARCH64, RISCV, Requirement, THUMB, WASM};
+use std::fmt::Write as _;
+
+/// One row of the closing table.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// The name that `--only` takes.
+    pub(crate) name: &'static str,
+    /// What it establishes, in one line.
+    pub(crate) about: &'static str,
+    /// Takes long, so only part of a run with `--full`.
+    pub(crate) full: bool,
+    /// What must be on the machine.
+    pub(crate) needs: &'static [Requirement],
+    /// The work.
+    pub(crate) work: Work,
+}
+
+/// The work of a step.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Install what is missing.
+    Setup,
+    /// Run commands until one fails.
+    Commands(fn() -> Vec<Invocation>),
+}
+
+/// Features that building the whole workspace does not switch on by itself; those that pull in a
+/// tensor library are left to its own tests.
+const LINTED_FEATURES: &str = "trilane/parallel,trilane-std/parallel";
+
+/// The scalar code Miri interprets, by the start of the tests' names. SIMD tests are not among
+/// them: Miri knows only part of the vector instructions.
+const MIRI_TESTS: &[&str] = &[
+    "digits::",
+    "error::",
+    "gguf::",
+    "hyper::",
+    "kernel::scalar::",
+    "lane::",
+    "quant::",
+    "trit::",
+];
+
+/// Every step, in the order of the run.
+pub(crate) const STEPS: &[Step] = &[
+    Step {
+        name: "setup",
+        about: "install the targets, components and the emulator that are missing",
+        full: false,
+        needs: &[],
+        work: Work::Setup,
+    },
+    Step {
+        name: "fmt",
+        about: "the sources are formatted",
+        full: false,
+        needs: &[Requirement::Component("fmt")],
+        work: Work::Commands(|| vec![Invocation::new("cargo fmt --all --check")]),
+    },
+    Step {
+        name: "clippy",
+        about: "no lint fires in any crate",
+        full: false,
+        needs: &[Requirement::Component("clippy")],
+        work: Work::Commands(clippy),
+    },
+    Step {
+        name: "clippy-simd",
+        about: "no lint fires in the core's wasm and Arm vector code",
+        full: false,
+        needs: &[Requirement::Component("clippy"), WASM, AARCH64],
+        work: Work::Commands(clippy_simd),
+    },
+    Step {
+        name: "docs",
+        about: "the documentation builds without warnings",
+        full: false,
+        needs: &[],
+        work: Work::Commands(docs),
+    },
+    Step {
+        name: "tests-debug",
+        about: "every test, with overflow checks, no backend of this machine skipped",
+        full: false,
+        needs: &[],
+        work: Work::Commands(|| vec![host_tests("")]),
+    },
+    Step {
+        name: "tests-release",
+        about: "every test as users run it, no backend of this machine skipped",
+        full: false,
+        needs: &[],
+        work: Work::Commands(|| vec![host_tests("--release")]),
+    },
+    Step {
+        name: "no-std",
+        about: "the core builds for Cortex-M4F and the ESP32-C3",
+        full: false,
+        needs: &[THUMB, RISCV],
+        work: Work::Commands(|| {
+            vec![
+                core_build("thumbv7em-none-eabihf"),
+                core_build("riscv32imc-unknown-none-elf"),
+            ]
+        }),
+    },
+    Step {
+        name: "wasm",
+        about: "the core builds for the browser, with and without simd128",
+        full: false,
+        needs: &[WASM],
+        work: Work::Commands(wasm),
+    },
+    Step {
+        name: "aarch64-dotprod",
+        about: "tests under emulation of 64-bit Arm with the dot product instructions",
+        full: false,
+        needs: &[AARCH64, Requirement::QemuUser],
+        work: Work::Commands(|| vec![aarch64_tests("max", "neon,dotprod")]),
+    },
+    Step {
+        name: "aarch64-baseline",
+        about: "tests under emulation of 64-bit Arm without them",
+        full: false,
+        needs: &[AARCH64, Requirement::QemuUser],
+        work: Work::Commands(|| vec![aarch64_tests("cortex-a53", "neon")]),
+    },
+    Step {
+        name: "exhaustive",
+        about: "every test, over all inputs where the normal run samples",
+        full: true,
+        needs: &[],
+        work: Work::Commands(|| vec![host_tests("--release").set("TRILANE_FULL", "1")]),
+    },
+    Step {
+        name: "miri",
+        about: "the core's scalar code under an interpreter that finds undefined behaviour",
+        full: true,
+        needs: &[Requirement::Miri],
+        work: Work::Commands(miri),
+    },
+];
+
+/// One line per step.
+pub(crate) fn listing() -> String {
+    let mut text = String::new();
+    for step in STEPS {
+        let mark = if step.full { " (--full)" } else { "" };
+        let _ = writeln!(text, "    {:<18} {}{mark}", step.name, step.about);
+    }
+    text
+}
+
+fn clippy() -> Vec<Invocation> {
+    vec![Invocation::new(&format!(
+        "cargo clippy --workspace --all-targets --features {LINTED_FEATURES} -- -D warnings"
+    ))]
+}
+
+fn clippy_simd() -> Vec<Invocation> {
+    let lint = |triple: &str| {
+        Invocation::new(&format!(
+            "cargo clippy -p trilane-core --target {triple} -- -D warnings"
+        ))
+    };
+    let wasm = "wasm32-unknown-unknown";
+    vec![
+        lint(wasm).target_flags(wasm, SIMD128),
+        lint("aarch64-unknown-linux-musl"),
+    ]
+}
+
+fn docs() -> Vec<Invocation> {
+    vec![
+        Invocation::new("cargo doc --workspace --lib --no-deps").set("RUSTDOCFLAGS", "-D warnings"),
+    ]
+}
+
+fn host_tests(profile: &str) -> Invocation {
+    let tests = Invocation::new(&format!("cargo test --workspace --no-fail-fast {profile}"));
+    if std::env::var_os("TRILANE_REQUIRE").is_some() {
+        return tests;
+    }
+    tests.set("TRILANE_REQUIRE", &cpu::required())
+}
+
+fn core_build(triple: &str) -> Invocation {
+    Invocation::new(&format!(
+        "cargo build --release -p trilane-core --target {triple}"
+    ))
+}
+
+const SIMD128: &str = "-C target-feature=+simd128";
+
+fn wasm() -> Vec<Invocation> {
+    let triple = "wasm32-unknown-unknown";
+    vec![
+        core_build(triple),
+        core_build(triple).target_flags(triple, SIMD128),
+    ]
+}
+
+/// Tests of the core and the facade on an emulated processor. The linker is the one that comes
+/// with the toolchain, so no cross compiler is needed.
+fn aarch64_tests(processor: &str, required: &str) -> Invocation {
+    let triple = "aarch64-unknown-linux-musl";
+    let key = target_key(triple);
+    Invocation::new(&format!(
+        "cargo test --no-fail-fast --release -p trilane-core -p trilane --target {triple}"
+    ))
+    .set(&format!("CARGO_TARGET_{key}_LINKER"), "rust-lld")
+    .target_flags(triple, "-C linker-flavor=ld.lld -C link-self-contained=yes")
+    .set(
+        &format!("CARGO_TARGET_{key}_RUNNER"),
+        &format!("qemu-aarch64 -cpu {processor}"),
+    )
+    .set("TRILANE_REQUIRE", required)
+}
+
+fn miri() -> Vec<Invocation> {
+    vec![
+        Invocation::new("cargo +nightly miri test -p trilane-core --lib --")
+            .arguments(MIRI_TESTS)
+            .set("MIRIFLAGS", "-Zmiri-disable-isolation")
+            .set("PROPTEST_CASES", "4")
+            .set("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_fit_the_table() {
+        for (index, step) in STEPS.iter().enumerate() {
+            assert!(step.name.len() <= 18, "{}", step.name);
+            assert!(
+                STEPS[..index].iter().all(|other| other.name != step.name),
+                "{}",
+                step.name
+            );
+        }
+    }
+
+    #[test]
+    fn emulated_tests_choose_the_processor() {
+        let shown = aarch64_tests("cortex-a53", "neon").to_string();
+        assert!(
+            shown.contains("AARCH64_UNKNOWN_LINUX_MUSL_RUNNER='qemu-aarch64 -cpu cortex-a53' ")
+        );
+        assert!(shown.contains("TRILANE_REQUIRE=neon "));
+    }
+
+    #[test]
+    fn listing_marks_the_long_steps() {
+        let marked = listing()
+            .lines()
+            .filter(|line| line.ends_with("(--full)"))
+            .count();
+        assert_eq!(marked, STEPS.iter().filter(|step| step.full).count());
+    }
+}
