@@ -36,9 +36,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
         "setup" if rest.is_empty() => Ok(Request::Setup),
         "setup" => Err("setup takes no arguments".into()),
         "test" => parse_test(rest),
-        other => Err(format!(
-            "unknown task `{other}`; `cargo xtask help` lists them"
-        )),
+        other => Err(format!("unknown task `{other}`; `cargo xtask help` lists them")),
     }
 }
 
@@ -67,11 +65,7 @@ fn parse_test(words: &[String]) -> Result<Request, String> {
 
 /// Adds the comma-separated `names` to `only`; each must be the name of a step.
 fn select(only: &mut Vec<String>, names: &str) -> Result<(), String> {
-    for name in names
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-    {
+    for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         if !STEPS.iter().any(|step| step.name == name) {
             return Err(format!(
                 "no step is called `{name}`; the steps are:\n{}",
@@ -115,12 +109,7 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Request, String> {
-        parse(
-            &line
-                .split_whitespace()
-                .map(String::from)
-                .collect::<Vec<_>>(),
-        )
+        parse(&line.split_whitespace().map(String::from).collect::<Vec<_>>())
     }
 
     #[test]
@@ -131,17 +120,11 @@ mod tests {
 
     #[test]
     fn test_options_are_read() {
-        let selection = Selection {
-            full: true,
-            only: vec!["fmt".into(), "docs".into()],
-            fail_fast: true,
-        };
+        let selection =
+            Selection { full: true, only: vec!["fmt".into(), "docs".into()], fail_fast: true };
         let request = Ok(Request::Test(selection));
         assert_eq!(parsed("test --full --only fmt,docs --fail-fast"), request);
-        assert_eq!(
-            parsed("test --only=fmt --full --only docs --fail-fast"),
-            request
-        );
+        assert_eq!(parsed("test --only=fmt --full --only docs --fail-fast"), request);
         assert_eq!(parsed("test --list"), Ok(Request::List));
     }
 
@@ -156,11 +139,7 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         assert!(parsed("tset").unwrap_err().contains("`tset`"));
-        assert!(
-            parsed("test --only fmt,speling")
-                .unwrap_err()
-                .contains("`speling`")
-        );
+        assert!(parsed("test --only fmt,speling").unwrap_err().contains("`speling`"));
         assert!(parsed("test --only").is_err());
         assert!(parsed("test --only ,").is_err());
         assert!(parsed("test --fast").unwrap_err().contains("`--fast`"));

@@ -6,10 +6,7 @@
 /// Names as `TRILANE_REQUIRE` uses them, each with the kernel's flags that together stand for it.
 const INSTRUCTION_SETS: &[(&str, &[&str])] = &[
     ("avx2", &["avx2"]),
-    (
-        "avx512",
-        &["avx512f", "avx512bw", "avx512vl", "avx512_vnni"],
-    ),
+    ("avx512", &["avx512f", "avx512bw", "avx512vl", "avx512_vnni"]),
     ("avxvnni", &["avx_vnni"]),
     ("neon", &["asimd"]),
     ("dotprod", &["asimddp"]),
@@ -60,10 +57,7 @@ mod tests {
 
     #[test]
     fn arm_features() {
-        assert_eq!(
-            listed("processor : 0\nFeatures : fp asimd asimddp\n"),
-            "neon,dotprod"
-        );
+        assert_eq!(listed("processor : 0\nFeatures : fp asimd asimddp\n"), "neon,dotprod");
     }
 
     #[test]

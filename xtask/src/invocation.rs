@@ -26,8 +26,7 @@ impl Invocation {
 
     /// Adds `arguments` as they are.
     pub(crate) fn arguments(mut self, arguments: &[&str]) -> Self {
-        self.arguments
-            .extend(arguments.iter().map(|word| (*word).to_owned()));
+        self.arguments.extend(arguments.iter().map(|word| (*word).to_owned()));
         self
     }
 
@@ -66,10 +65,8 @@ impl Invocation {
     /// Prints the command, then runs it with its output on ours.
     pub(crate) fn run(&self) -> Result<(), String> {
         println!("   $ {self}");
-        let status = self
-            .command()
-            .status()
-            .map_err(|error| format!("{}: {error}", self.program))?;
+        let status =
+            self.command().status().map_err(|error| format!("{}: {error}", self.program))?;
         if status.success() {
             return Ok(());
         }
@@ -80,10 +77,7 @@ impl Invocation {
     /// Runs silently; the standard output if the program exists and succeeds.
     pub(crate) fn output(&self) -> Option<String> {
         let output = self.command().stderr(Stdio::null()).output().ok()?;
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 
@@ -93,19 +87,13 @@ impl fmt::Display for Invocation {
             write!(f, "{name}={} ", quoted(value))?;
         }
         f.write_str(&self.program)?;
-        self.arguments
-            .iter()
-            .try_for_each(|word| write!(f, " {}", quoted(word)))
+        self.arguments.iter().try_for_each(|word| write!(f, " {}", quoted(word)))
     }
 }
 
 /// A word as a shell would need it, so that a shown command can be copied.
 fn quoted(word: &str) -> String {
-    if word.contains([' ', '"', '$', ';', '&']) {
-        format!("'{word}'")
-    } else {
-        word.into()
-    }
+    if word.contains([' ', '"', '$', ';', '&']) { format!("'{word}'") } else { word.into() }
 }
 
 /// `triple` as Cargo spells it inside the names of environment variables.
@@ -139,11 +127,6 @@ mod tests {
     fn missing_program_is_an_error_not_a_panic() {
         let invocation = Invocation::new("no-such-program-anywhere");
         assert!(invocation.output().is_none());
-        assert!(
-            invocation
-                .run()
-                .unwrap_err()
-                .starts_with("no-such-program-anywhere")
-        );
+        assert!(invocation.run().unwrap_err().starts_with("no-such-program-anywhere"));
     }
 }

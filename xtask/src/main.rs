@@ -60,8 +60,7 @@ fn perform() -> Result<bool, String> {
 fn enter_repository() -> Result<(), String> {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    let root = manifest
-        .parent()
-        .ok_or_else(|| format!("{} has no parent folder", manifest.display()))?;
+    let root =
+        manifest.parent().ok_or_else(|| format!("{} has no parent folder", manifest.display()))?;
     std::env::set_current_dir(root).map_err(|error| format!("{}: {error}", root.display()))
 }

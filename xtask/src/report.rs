@@ -87,28 +87,13 @@ mod tests {
     #[test]
     fn summary_counts_and_closes_with_the_plain_line() {
         let mut report = Report::default();
-        report.add(
-            "fmt",
-            Outcome::Passed(String::new()),
-            Duration::from_millis(1500),
-        );
-        report.add(
-            "clippy",
-            Outcome::Failed("cargo clippy: status 101".into()),
-            Duration::ZERO,
-        );
-        report.add(
-            "aarch64",
-            Outcome::Skipped("no emulator".into()),
-            Duration::ZERO,
-        );
+        report.add("fmt", Outcome::Passed(String::new()), Duration::from_millis(1500));
+        report.add("clippy", Outcome::Failed("cargo clippy: status 101".into()), Duration::ZERO);
+        report.add("aarch64", Outcome::Skipped("no emulator".into()), Duration::ZERO);
         report.add("docs", Outcome::Passed(String::new()), Duration::ZERO);
         assert!(report.any_failed());
         let summary = report.summary();
-        assert_eq!(
-            summary.lines().last(),
-            Some("2 passed, 1 failed, 1 skipped")
-        );
+        assert_eq!(summary.lines().last(), Some("2 passed, 1 failed, 1 skipped"));
         assert!(summary.contains("   fmt                ok         1.5 s\n"));
         assert!(summary.contains("  no emulator\n"));
     }

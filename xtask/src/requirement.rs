@@ -46,14 +46,11 @@ impl Requirement {
                 .arguments(&[triple])
                 .output()
                 .is_some_and(|folder| Path::new(folder.trim()).is_dir()),
-            Self::Component(name) => Invocation::new("cargo")
-                .arguments(&[name, "--version"])
-                .output()
-                .is_some(),
+            Self::Component(name) => {
+                Invocation::new("cargo").arguments(&[name, "--version"]).output().is_some()
+            }
             Self::QemuUser => Invocation::new("qemu-aarch64 --version").output().is_some(),
-            Self::Miri => Invocation::new("cargo +nightly miri --version")
-                .output()
-                .is_some(),
+            Self::Miri => Invocation::new("cargo +nightly miri --version").output().is_some(),
         }
     }
 }

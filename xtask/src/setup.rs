@@ -37,16 +37,12 @@ fn install(requirement: Requirement) -> Result<(), String> {
 }
 
 fn rustup(kind: &str, name: &str) -> Result<(), String> {
-    Invocation::new("rustup")
-        .arguments(&[kind, "add", name])
-        .run()
+    Invocation::new("rustup").arguments(&[kind, "add", name]).run()
 }
 
 fn apt_install(package: &str) -> Result<(), String> {
     if Invocation::new("apt-get --version").output().is_none() {
-        return Err(format!(
-            "no apt-get here: install Debian's {package} or its like by hand"
-        ));
+        return Err(format!("no apt-get here: install Debian's {package} or its like by hand"));
     }
     let as_root = privilege().ok_or_else(|| {
         format!("neither root nor passwordless sudo: run `apt-get install {package}` as root")
@@ -64,9 +60,7 @@ fn apt_install(package: &str) -> Result<(), String> {
 
 /// What to write before a command for it to run as root: nothing, or sudo; `None` if neither works.
 fn privilege() -> Option<&'static str> {
-    let is_root = Invocation::new("id -u")
-        .output()
-        .is_some_and(|id| id.trim() == "0");
+    let is_root = Invocation::new("id -u").output().is_some_and(|id| id.trim() == "0");
     if is_root {
         return Some("");
     }
@@ -78,10 +72,8 @@ pub(crate) fn remark(missing: &[(Requirement, String)]) -> String {
     if missing.is_empty() {
         return String::new();
     }
-    let names: Vec<String> = missing
-        .iter()
-        .map(|(requirement, _)| requirement.to_string())
-        .collect();
+    let names: Vec<String> =
+        missing.iter().map(|(requirement, _)| requirement.to_string()).collect();
     format!("could not install: {}", names.join(", "))
 }
 
@@ -96,9 +88,6 @@ mod tests {
             (Requirement::QemuUser, "no apt-get here".to_owned()),
             (Requirement::Component("clippy"), "offline".to_owned()),
         ];
-        assert_eq!(
-            remark(&missing),
-            "could not install: qemu-aarch64, cargo clippy"
-        );
+        assert_eq!(remark(&missing), "could not install: qemu-aarch64, cargo clippy");
     }
 }

@@ -106,10 +106,7 @@ pub(crate) const STEPS: &[Step] = &[
         full: false,
         needs: &[THUMB, RISCV],
         work: Work::Commands(|| {
-            vec![
-                core_build("thumbv7em-none-eabihf"),
-                core_build("riscv32imc-unknown-none-elf"),
-            ]
+            vec![core_build("thumbv7em-none-eabihf"), core_build("riscv32imc-unknown-none-elf")]
         }),
     },
     Step {
@@ -167,15 +164,10 @@ fn clippy() -> Vec<Invocation> {
 
 fn clippy_simd() -> Vec<Invocation> {
     let lint = |triple: &str| {
-        Invocation::new(&format!(
-            "cargo clippy -p trilane-core --target {triple} -- -D warnings"
-        ))
+        Invocation::new(&format!("cargo clippy -p trilane-core --target {triple} -- -D warnings"))
     };
     let wasm = "wasm32-unknown-unknown";
-    vec![
-        lint(wasm).target_flags(wasm, SIMD128),
-        lint("aarch64-unknown-linux-musl"),
-    ]
+    vec![lint(wasm).target_flags(wasm, SIMD128), lint("aarch64-unknown-linux-musl")]
 }
 
 fn docs() -> Vec<Invocation> {
@@ -193,19 +185,14 @@ fn host_tests(profile: &str) -> Invocation {
 }
 
 fn core_build(triple: &str) -> Invocation {
-    Invocation::new(&format!(
-        "cargo build --release -p trilane-core --target {triple}"
-    ))
+    Invocation::new(&format!("cargo build --release -p trilane-core --target {triple}"))
 }
 
 const SIMD128: &str = "-C target-feature=+simd128";
 
 fn wasm() -> Vec<Invocation> {
     let triple = "wasm32-unknown-unknown";
-    vec![
-        core_build(triple),
-        core_build(triple).target_flags(triple, SIMD128),
-    ]
+    vec![core_build(triple), core_build(triple).target_flags(triple, SIMD128)]
 }
 
 /// Tests of the core and the facade on an emulated processor. The linker is the one that comes
@@ -218,10 +205,7 @@ fn aarch64_tests(processor: &str, required: &str) -> Invocation {
     ))
     .set(&format!("CARGO_TARGET_{key}_LINKER"), "rust-lld")
     .target_flags(triple, "-C linker-flavor=ld.lld -C link-self-contained=yes")
-    .set(
-        &format!("CARGO_TARGET_{key}_RUNNER"),
-        &format!("qemu-aarch64 -cpu {processor}"),
-    )
+    .set(&format!("CARGO_TARGET_{key}_RUNNER"), &format!("qemu-aarch64 -cpu {processor}"))
     .set("TRILANE_REQUIRE", required)
 }
 
@@ -243,11 +227,7 @@ mod tests {
     fn names_are_unique_and_fit_the_table() {
         for (index, step) in STEPS.iter().enumerate() {
             assert!(step.name.len() <= 18, "{}", step.name);
-            assert!(
-                STEPS[..index].iter().all(|other| other.name != step.name),
-                "{}",
-                step.name
-            );
+            assert!(STEPS[..index].iter().all(|other| other.name != step.name), "{}", step.name);
         }
     }
 
@@ -262,10 +242,7 @@ mod tests {
 
     #[test]
     fn listing_marks_the_long_steps() {
-        let marked = listing()
-            .lines()
-            .filter(|line| line.ends_with("(--full)"))
-            .count();
+        let marked = listing().lines().filter(|line| line.ends_with("(--full)")).count();
         assert_eq!(marked, STEPS.iter().filter(|step| step.full).count());
     }
 }

@@ -10,10 +10,7 @@ use std::time::Instant;
 
 /// Runs the selected steps and prints the summary; false if any step failed.
 pub(crate) fn run(selection: &Selection) -> bool {
-    let chosen: Vec<&Step> = STEPS
-        .iter()
-        .filter(|step| is_chosen(step, selection))
-        .collect();
+    let chosen: Vec<&Step> = STEPS.iter().filter(|step| is_chosen(step, selection)).collect();
     let strict = is_strict(std::env::var("CI").ok().as_deref());
     let mut report = Report::default();
     let mut not_installed = Vec::new();
@@ -21,20 +18,10 @@ pub(crate) fn run(selection: &Selection) -> bool {
         if selection.fail_fast && report.any_failed() {
             break;
         }
-        println!(
-            "\n== {}/{} {}: {}",
-            index + 1,
-            chosen.len(),
-            step.name,
-            step.about
-        );
+        println!("\n== {}/{} {}: {}", index + 1, chosen.len(), step.name, step.about);
         let start = Instant::now();
         let outcome = perform(step, &mut not_installed);
-        report.add(
-            step.name,
-            if strict { tightened(outcome) } else { outcome },
-            start.elapsed(),
-        );
+        report.add(step.name, if strict { tightened(outcome) } else { outcome }, start.elapsed());
     }
     print!("{}", report.summary());
     // The closing line must leave before the process does, even into a pipe that is already full;
@@ -72,10 +59,7 @@ fn perform(step: &Step, not_installed: &mut Vec<(Requirement, String)>) -> Outco
             Outcome::Passed(setup::remark(not_installed))
         }
         Work::Commands(commands) => {
-            match commands()
-                .iter()
-                .try_for_each(|invocation| invocation.run())
-            {
+            match commands().iter().try_for_each(|invocation| invocation.run()) {
                 Ok(()) => Outcome::Passed(String::new()),
                 Err(reason) => Outcome::Failed(reason),
             }
@@ -86,9 +70,7 @@ fn perform(step: &Step, not_installed: &mut Vec<(Requirement, String)>) -> Outco
 /// The first missing need, with setup's reason where setup tried.
 fn obstacle(needs: &[Requirement], not_installed: &[(Requirement, String)]) -> Option<String> {
     let missing = needs.iter().find(|need| !need.is_present())?;
-    let tried = not_installed
-        .iter()
-        .find(|(requirement, _)| requirement == missing);
+    let tried = not_installed.iter().find(|(requirement, _)| requirement == missing);
     Some(match tried {
         Some((_, reason)) => format!("{missing} is missing: {reason}"),
         None => format!("{missing} is missing"),
@@ -102,23 +84,13 @@ mod tests {
     #[test]
     fn long_steps_run_only_when_asked_for() {
         let names = |selection: &Selection| -> Vec<&str> {
-            STEPS
-                .iter()
-                .filter(|s| is_chosen(s, selection))
-                .map(|s| s.name)
-                .collect()
+            STEPS.iter().filter(|s| is_chosen(s, selection)).map(|s| s.name).collect()
         };
         let normal = names(&Selection::default());
         assert!(normal.contains(&"tests-debug") && !normal.contains(&"miri"));
-        let full = names(&Selection {
-            full: true,
-            ..Selection::default()
-        });
+        let full = names(&Selection { full: true, ..Selection::default() });
         assert_eq!(full.len(), STEPS.len());
-        let named = Selection {
-            only: vec!["miri".into()],
-            ..Selection::default()
-        };
+        let named = Selection { only: vec!["miri".into()], ..Selection::default() };
         assert_eq!(names(&named), ["miri"]);
     }
 
@@ -127,10 +99,7 @@ mod tests {
         assert!(is_strict(Some("true")) && is_strict(Some("1")));
         assert!(!is_strict(None) && !is_strict(Some("")) && !is_strict(Some("false")));
         assert!(tightened(Outcome::Skipped("no emulator".into())).is_failure());
-        assert_eq!(
-            tightened(Outcome::Passed(String::new())),
-            Outcome::Passed(String::new())
-        );
+        assert_eq!(tightened(Outcome::Passed(String::new())), Outcome::Passed(String::new()));
     }
 
     #[test]
@@ -138,10 +107,7 @@ mod tests {
         const NOWHERE: Requirement = Requirement::Target("pdp11-unknown-none");
         let tried = [(NOWHERE, "rustup target: exit status: 1".to_owned())];
         let reason = obstacle(&[NOWHERE], &tried).unwrap();
-        assert_eq!(
-            reason,
-            "target pdp11-unknown-none is missing: rustup target: exit status: 1"
-        );
+        assert_eq!(reason, "target pdp11-unknown-none is missing: rustup target: exit status: 1");
         assert_eq!(obstacle(&[], &tried), None);
     }
 }
