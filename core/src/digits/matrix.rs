@@ -281,9 +281,9 @@ pub struct LaneView<'a> {
     cols: usize,
     lane: PrecisionLane,
     group: Group,
-    group_scales: &'a [u8],
-    high: &'a [u8],
-    digits: [&'a [u8]; 3],
+    pub(crate) group_scales: &'a [u8],
+    pub(crate) high: &'a [u8],
+    pub(crate) digits: [&'a [u8]; 3],
     row_scales: &'a [f32],
 }
 

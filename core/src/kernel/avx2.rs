@@ -4,9 +4,9 @@
 //! most 127 and activations at most 127 in magnitude, so the pair sums of `maddubs` (32,258) cannot
 //! saturate. `madd` applies the group scale while it widens to i32.
 
-use super::block::{BITS3, BITS5, BITS7, BlockPtr, TERNARY, flush_interval, for_each_block};
+use super::block::{BITS3, BITS5, BITS7, BlockPtr, TERNARY, Walk};
 use super::scalar;
-use crate::digits::{Group, LaneView, Row};
+use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::x86_64::*;
@@ -16,42 +16,105 @@ super::block::lane_matvec!("avx2");
 /// Integer dot products of one row: with the codes, and with 1 in their place.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn dot<const LANE: u8, const GROUP: u8>(row: Row<'_>, x: &Activations<'_>) -> (i64, i64) {
-    let mut codes = _mm256_setzero_si256();
-    let mut narrow = _mm256_setzero_si256();
-    // A 32-bit sum takes twice as many products here as in the 512-bit path.
-    let interval = flush_interval(x) / 2;
-    let mut until_flush = interval;
-    for_each_block(row, x, |b| {
+fn dot<const LANE: u8, const GROUP: u8>(
+    walk: &Walk<'_>,
+    r: usize,
+    x: &Activations<'_>,
+) -> (i64, i64) {
+    let mut sums = [_mm256_setzero_si256(); 2];
+    let mut narrow = Narrow::zero();
+    let mut total = _mm256_setzero_si256();
+    let mut last = x.multipliers.as_ptr();
+    walk.blocks::<LANE, GROUP>(r, |b| {
+        if LANE == TERNARY && GROUP == 0 && (b.flush || narrow.blocks == Narrow::LIMIT) {
+            sums = narrow.widened(sums);
+            narrow = Narrow::zero();
+        }
+        if b.flush {
+            total = multiplied(total, sums, last);
+            sums = [_mm256_setzero_si256(); 2];
+        }
+        last = b.multipliers;
         if LANE == TERNARY && GROUP == 0 {
-            narrow = _mm256_add_epi32(narrow, ternary_row(&b, 0));
-            narrow = _mm256_add_epi32(narrow, ternary_row(&b, 1));
-            until_flush -= 1;
-            if until_flush == 0 {
-                codes = _mm256_add_epi64(codes, widen(narrow));
-                narrow = _mm256_setzero_si256();
-                until_flush = interval;
-            }
+            narrow.add(&b);
         } else {
-            for half in 0..2 {
-                let sums = scaled::<LANE, GROUP>(&b, half);
-                // Both 32-bit sums of a 64-bit lane belong to one unit.
-                let sums = _mm256_add_epi32(sums, _mm256_srli_epi64::<32>(sums));
-                let products = _mm256_mul_epi32(sums, multipliers(&b, half));
-                codes = _mm256_add_epi64(codes, products);
+            for (half, sum) in sums.iter_mut().enumerate() {
+                *sum = _mm256_add_epi32(*sum, scaled::<LANE, GROUP>(&b, half));
             }
         }
     });
-    codes = _mm256_add_epi64(codes, widen(narrow));
-    (total(codes), scalar::offset_dot(row, x))
+    total = multiplied(total, narrow.widened(sums), last);
+    (self::total(total), scalar::offset_dot(walk.row(r), x))
 }
 
-/// The eight i32 sums as four i64 sums.
+/// `total + sums · multipliers`, where the two vectors of sums are the halves of a block.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn widen(v: __m256i) -> __m256i {
-    let low = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(v));
-    _mm256_add_epi64(low, _mm256_cvtepi32_epi64(_mm256_extracti128_si256::<1>(v)))
+fn multiplied(mut total: __m256i, sums: [__m256i; 2], multipliers: *const u32) -> __m256i {
+    let index = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
+    for (half, sums) in sums.into_iter().enumerate() {
+        // SAFETY: a block has four multipliers, and `multipliers` points to those of a block.
+        let pair = unsafe { _mm_loadl_epi64(multipliers.add(2 * half).cast()) };
+        let spread = _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(pair), index);
+        // Both 32-bit sums of a 64-bit lane belong to one unit.
+        let pairs = _mm256_add_epi32(sums, _mm256_srli_epi64::<32>(sums));
+        total = _mm256_add_epi64(total, _mm256_mul_epi32(pairs, spread));
+    }
+    total
+}
+
+/// 16-bit sums of ternary products without group scales, for each half of a block: positions 0
+/// and 2 as they are, positions 1 and 3 four times too large.
+struct Narrow {
+    ones: [__m256i; 2],
+    fours: [__m256i; 2],
+    blocks: u32,
+}
+
+impl Narrow {
+    /// Blocks that fit: a 16-bit sum takes 2·2 products of at most 8·127 a block.
+    const LIMIT: u32 = 8;
+    const _FITS: () = assert!(Self::LIMIT * 4 * 8 * 127 < 1 << 15);
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn zero() -> Self {
+        let zero = [_mm256_setzero_si256(); 2];
+        Self { ones: zero, fours: zero, blocks: 0 }
+    }
+
+    /// Adds Σ code · q of a block.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn add(&mut self, b: &BlockPtr) {
+        let (first, second) = (_mm256_set1_epi8(0x03), _mm256_set1_epi8(0x0C));
+        for half in 0..2 {
+            let v = load(b.digits[0], 32 * half);
+            let w = _mm256_srli_epi16::<4>(v);
+            let product = |digits, mask, p| {
+                _mm256_maddubs_epi16(_mm256_and_si256(digits, mask), activations(b, half, p))
+            };
+            let ones = _mm256_add_epi16(product(v, first, 0), product(w, first, 2));
+            let fours = _mm256_add_epi16(product(v, second, 1), product(w, second, 3));
+            self.ones[half] = _mm256_add_epi16(self.ones[half], ones);
+            self.fours[half] = _mm256_add_epi16(self.fours[half], fours);
+        }
+        self.blocks += 1;
+    }
+
+    /// `sums` plus these sums in 32 bits.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn widened(&self, sums: [__m256i; 2]) -> [__m256i; 2] {
+        let one = _mm256_set1_epi16(1);
+        let mut half = 0;
+        sums.map(|sums| {
+            let fours = _mm256_srai_epi16::<2>(self.fours[half]);
+            let all = _mm256_madd_epi16(_mm256_add_epi16(self.ones[half], fours), one);
+            half += 1;
+            _mm256_add_epi32(sums, all)
+        })
+    }
 }
 
 #[target_feature(enable = "avx2")]
@@ -75,35 +138,6 @@ fn load(bytes: *const u8, offset: usize) -> __m256i {
 #[inline]
 fn activations(b: &BlockPtr, half: usize, p: usize) -> __m256i {
     load(b.q.cast(), 64 * p + 32 * half)
-}
-
-/// The two multipliers of a half block, each in its 128-bit lane.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn multipliers(b: &BlockPtr, half: usize) -> __m256i {
-    // SAFETY: a block has four multipliers.
-    let pair = unsafe { _mm_loadl_epi64(b.multipliers.add(2 * half).cast()) };
-    let index = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
-    _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(pair), index)
-}
-
-/// Σ code · q · multiplier of half a block, ternary, without group scales.
-///
-/// Positions 1 and 3 are four times too large: at most 8·127·2·2 in a 16-bit sum.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn ternary_row(b: &BlockPtr, half: usize) -> __m256i {
-    let v = load(b.digits[0], 32 * half);
-    let w = _mm256_srli_epi16::<4>(v);
-    let (first, second) = (_mm256_set1_epi8(0x03), _mm256_set1_epi8(0x0C));
-    let product = |digits, mask, p| {
-        _mm256_maddubs_epi16(_mm256_and_si256(digits, mask), activations(b, half, p))
-    };
-    let ones = _mm256_add_epi16(product(v, first, 0), product(w, first, 2));
-    let fours = _mm256_add_epi16(product(v, second, 1), product(w, second, 3));
-    let sums = _mm256_add_epi16(ones, _mm256_srai_epi16::<2>(fours));
-    let sums = _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
-    _mm256_mullo_epi32(sums, multipliers(b, half))
 }
 
 /// Σ code · q · group scale of half a block: codes of seven bits, or ternary.

@@ -6,9 +6,9 @@
 //! `vpdpbusd`. Group sums are scaled as i32, activations' multipliers are applied as 64-bit
 //! products.
 
-use super::block::{BITS3, BITS5, BITS7, BlockPtr, TERNARY, flush_interval, for_each_block};
+use super::block::{BITS3, BITS5, BITS7, BlockPtr, TERNARY, Walk};
 use super::scalar;
-use crate::digits::{Group, LaneView, Row};
+use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::x86_64::*;
@@ -36,44 +36,103 @@ super::block::lane_matvec!("avx512f,avx512bw,avx512vl,avx512vnni,gfni");
 /// Integer dot products of one row: with the codes, and with 1 in their place.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,gfni")]
 #[inline]
-fn dot<const LANE: u8, const GROUP: u8>(row: Row<'_>, x: &Activations<'_>) -> (i64, i64) {
-    let mut codes = _mm512_setzero_si512();
-    let mut offsets = _mm512_setzero_si512();
-    let mut narrow = _mm512_setzero_si512();
-    let interval = flush_interval(x);
-    let mut until_flush = interval;
-    for_each_block(row, x, |b| {
+fn dot<const LANE: u8, const GROUP: u8>(
+    walk: &Walk<'_>,
+    r: usize,
+    x: &Activations<'_>,
+) -> (i64, i64) {
+    let mut sums = Sums::zero();
+    let mut total = Totals { codes: _mm512_setzero_si512(), offsets: _mm256_setzero_si256() };
+    let mut last = x.multipliers.as_ptr();
+    walk.blocks::<LANE, GROUP>(r, |b| {
+        if b.flush {
+            total.take::<LANE, GROUP>(&sums, last);
+            sums = Sums::zero();
+        }
+        last = b.multipliers;
         if LANE == TERNARY && GROUP == 0 {
-            let sums = _mm512_mullo_epi32(ternary::<GROUP>(&b), multipliers(&b));
-            narrow = _mm512_add_epi32(narrow, sums);
-            until_flush -= 1;
-            if until_flush == 0 {
-                codes = _mm512_add_epi64(codes, widen(narrow));
-                narrow = _mm512_setzero_si512();
-                until_flush = interval;
-            }
+            sums.ternary(&b);
         } else {
-            // Both 32-bit sums of a 64-bit lane belong to one unit.
-            let sums =
-                if LANE == TERNARY { ternary::<GROUP>(&b) } else { nested::<LANE, GROUP>(&b) };
-            let sums = _mm512_add_epi32(sums, _mm512_srli_epi64::<32>(sums));
-            codes = _mm512_add_epi64(codes, _mm512_mul_epi32(sums, multipliers(&b)));
+            let products = match LANE {
+                TERNARY => ternary::<GROUP>(&b),
+                _ => nested::<LANE, GROUP>(&b),
+            };
+            sums.codes[0] = _mm512_add_epi32(sums.codes[0], products);
         }
         if GROUP != 0 {
-            offsets = _mm512_add_epi64(offsets, offset::<GROUP>(&b));
+            sums.offsets = _mm_add_epi32(sums.offsets, offset::<GROUP>(&b));
         }
     });
-    codes = _mm512_add_epi64(codes, widen(narrow));
-    let offset = if GROUP == 0 { x.total } else { _mm512_reduce_add_epi64(offsets) };
-    (_mm512_reduce_add_epi64(codes), offset)
+    total.take::<LANE, GROUP>(&sums, last);
+    let offset = if GROUP == 0 { x.total } else { sum_epi64(total.offsets) };
+    (_mm512_reduce_add_epi64(total.codes), offset)
 }
 
-/// The sixteen i32 sums as eight i64 sums.
-#[target_feature(enable = "avx512f")]
+/// 32-bit sums of a run of blocks with the same multipliers; 128-bit lane `s` (of the offsets:
+/// dword `s`) belongs to unit `s`.
+struct Sums {
+    /// One vector, or for ternary codes without group scales one for each position, 4^p too large.
+    codes: [__m512i; 4],
+    offsets: __m128i,
+}
+
+/// 64-bit sums of the row.
+struct Totals {
+    codes: __m512i,
+    offsets: __m256i,
+}
+
+impl Sums {
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn zero() -> Self {
+        Self { codes: [_mm512_setzero_si512(); 4], offsets: _mm_setzero_si128() }
+    }
+
+    /// Adds Σ code · q of a block: the digits stay where they are in the byte, so that masking
+    /// them is all there is to do.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    #[inline]
+    fn ternary(&mut self, b: &BlockPtr) {
+        let v = load(b.digits[0]);
+        for (p, sum) in self.codes.iter_mut().enumerate() {
+            let digits = _mm512_and_si512(v, _mm512_set1_epi8((3u8 << (2 * p)) as i8));
+            *sum = _mm512_dpbusd_epi32(*sum, digits, activations(b, p));
+        }
+    }
+}
+
+impl Totals {
+    /// Multiplies the sums of a run by its four multipliers and adds them.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[inline]
+    fn take<const LANE: u8, const GROUP: u8>(&mut self, sums: &Sums, multipliers: *const u32) {
+        let [p0, p1, p2, p3] = sums.codes;
+        let codes = if LANE == TERNARY && GROUP == 0 {
+            let low = _mm512_add_epi32(p0, _mm512_srai_epi32::<2>(p1));
+            let high = _mm512_add_epi32(_mm512_srai_epi32::<4>(p2), _mm512_srai_epi32::<6>(p3));
+            _mm512_add_epi32(low, high)
+        } else {
+            p0
+        };
+        // SAFETY: a block has four multipliers, and `multipliers` points to those of a block.
+        let m = unsafe { _mm_loadu_si128(multipliers.cast()) };
+        let index = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+        let spread = _mm512_permutexvar_epi32(index, _mm512_castsi128_si512(m));
+        // Both 32-bit sums of a 64-bit lane belong to one unit.
+        let pairs = _mm512_add_epi32(codes, _mm512_srli_epi64::<32>(codes));
+        self.codes = _mm512_add_epi64(self.codes, _mm512_mul_epi32(pairs, spread));
+        let offsets = _mm256_cvtepi32_epi64(sums.offsets);
+        let products = _mm256_mul_epi32(offsets, _mm256_cvtepu32_epi64(m));
+        self.offsets = _mm256_add_epi64(self.offsets, products);
+    }
+}
+
+/// The sum of four i64.
+#[target_feature(enable = "avx512f,avx512vl")]
 #[inline]
-fn widen(v: __m512i) -> __m512i {
-    let low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(v));
-    _mm512_add_epi64(low, _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64::<1>(v)))
+fn sum_epi64(v: __m256i) -> i64 {
+    _mm512_reduce_add_epi64(_mm512_zextsi256_si512(v))
 }
 
 #[target_feature(enable = "avx512f")]
@@ -84,14 +143,11 @@ fn load(bytes: *const u8) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.cast()) }
 }
 
-/// Multiplier of unit `s` in every dword of 128-bit lane `s`.
+/// Activations of position `p`.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn multipliers(b: &BlockPtr) -> __m512i {
-    let index = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    // SAFETY: a block has four multipliers.
-    let m = unsafe { _mm_loadu_si128(b.multipliers.cast()) };
-    _mm512_permutexvar_epi32(index, _mm512_castsi128_si512(m))
+fn activations(b: &BlockPtr, p: usize) -> __m512i {
+    load(b.q.wrapping_add(64 * p).cast())
 }
 
 /// Σ code · q over the units of a block, at most two sums for the two halves, times group scales.
@@ -120,9 +176,7 @@ fn nested<const LANE: u8, const GROUP: u8>(b: &BlockPtr) -> __m512i {
             // SAFETY: the high plane of a block is four masks of 64 bits.
             let high = unsafe { b.high.cast::<u64>().add($p).read_unaligned() };
             let code = _mm512_mask_add_epi8(code, high, code, _mm512_set1_epi8(0x40));
-            // SAFETY: a block has 4 × 64 activations.
-            let x = load(unsafe { b.q.add(64 * $p) }.cast());
-            _mm512_dpbusd_epi32($acc, code, x)
+            _mm512_dpbusd_epi32($acc, code, activations(b, $p))
         }};
     }
     let zero = _mm512_setzero_si512();
@@ -166,8 +220,7 @@ fn ternary<const GROUP: u8>(b: &BlockPtr) -> __m512i {
     let v = load(b.digits[0]);
     let w = _mm512_srli_epi16::<4>(v);
     let (first, second) = (_mm512_set1_epi8(0x03), _mm512_set1_epi8(0x0C));
-    // SAFETY: a block has 4 × 64 activations.
-    let x = |p: usize| load(unsafe { b.q.add(64 * p) }.cast());
+    let x = |p: usize| activations(b, p);
     let zero = _mm512_setzero_si512();
     let p0 = _mm512_dpbusd_epi32(zero, _mm512_and_si512(v, first), x(0));
     let p1 = _mm512_dpbusd_epi32(zero, _mm512_and_si512(v, second), x(1));
@@ -185,19 +238,19 @@ fn ternary<const GROUP: u8>(b: &BlockPtr) -> __m512i {
     }
 }
 
-/// Σ q · multiplier · group scale, from the sums of half units.
+/// Σ q · group scale of each unit, from the sums of its halves.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
-fn offset<const GROUP: u8>(b: &BlockPtr) -> __m512i {
+fn offset<const GROUP: u8>(b: &BlockPtr) -> __m128i {
     // SAFETY: a block has eight sums of half units.
-    let sums = unsafe { _mm256_loadu_si256(b.sums.cast()) };
+    let sums = unsafe { _mm_loadu_si128(b.sums.cast()) };
     let scales = if GROUP == 32 {
         // SAFETY: a block has eight scales of 32 weights.
-        _mm512_cvtepu8_epi64(unsafe { _mm_loadl_epi64(b.scales.cast()) })
+        unsafe { _mm_loadl_epi64(b.scales.cast()) }
     } else {
         // SAFETY: a block has four scales of 64 weights.
         let bytes = _mm_cvtsi32_si128(unsafe { b.scales.cast::<i32>().read_unaligned() });
-        _mm512_cvtepu8_epi64(_mm_unpacklo_epi8(bytes, bytes))
+        _mm_unpacklo_epi8(bytes, bytes)
     };
-    _mm512_mul_epi32(_mm512_cvtepi32_epi64(sums), scales)
+    _mm_madd_epi16(_mm_cvtepu8_epi16(scales), sums)
 }

@@ -3,9 +3,9 @@
 //! One unit at a time: 16 bytes of each digit plane. Codes are at most 127, so they are valid
 //! signed bytes, and a product with an activation (at most 127 · 127) fits 16 bits.
 
-use super::block::{BITS3, BITS7, BlockPtr, TERNARY, for_each_block};
+use super::block::{BITS3, BITS7, BlockPtr, TERNARY, Walk};
 use super::scalar;
-use crate::digits::{Group, LaneView, Row};
+use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::aarch64::*;
@@ -14,19 +14,24 @@ super::block::lane_matvec!("neon");
 
 #[target_feature(enable = "neon")]
 #[inline]
-fn dot<const LANE: u8, const GROUP: u8>(row: Row<'_>, x: &Activations<'_>) -> (i64, i64) {
-    row_dot::<LANE, GROUP, false>(row, x)
+fn dot<const LANE: u8, const GROUP: u8>(
+    walk: &Walk<'_>,
+    r: usize,
+    x: &Activations<'_>,
+) -> (i64, i64) {
+    row_dot::<LANE, GROUP, false>(walk, r, x)
 }
 
 /// Integer dot products of one row: with the codes, and with 1 in their place.
 #[target_feature(enable = "neon")]
 #[inline]
 pub(super) fn row_dot<const LANE: u8, const GROUP: u8, const DOT: bool>(
-    row: Row<'_>,
+    walk: &Walk<'_>,
+    r: usize,
     x: &Activations<'_>,
 ) -> (i64, i64) {
     let mut total = vdupq_n_s64(0);
-    for_each_block(row, x, |b| {
+    walk.blocks::<LANE, GROUP>(r, |b| {
         for s in 0..4 {
             let codes = if LANE == TERNARY { ternary(&b, s) } else { nested::<LANE>(&b, s) };
             let zero = vdupq_n_s32(0);
@@ -51,7 +56,7 @@ pub(super) fn row_dot<const LANE: u8, const GROUP: u8, const DOT: bool>(
             total = vmlal_n_s32(total, sums, multiplier);
         }
     });
-    (vaddvq_s64(total), scalar::offset_dot(row, x))
+    (vaddvq_s64(total), scalar::offset_dot(walk.row(r), x))
 }
 
 /// `acc + a·b` over groups of four bytes, for 0 ≤ a ≤ 127.

@@ -34,17 +34,19 @@ pub(crate) fn finish(lane: PrecisionLane, dot: i64, offset: i64, scale: f32) -> 
 /// `Σ group_scale · multiplier · Σ q`, from the sums that were made with the activations.
 #[inline(always)]
 pub(crate) fn offset_dot(row: Row<'_>, x: &Activations<'_>) -> i64 {
-    let product = |(&scale, sum): (&u8, i64)| i64::from(scale) * sum;
-    match row.group {
-        Group::Row => x.total,
-        Group::G32 => {
-            row.scales.iter().zip(x.sums.iter().map(|&s| i64::from(s))).map(product).sum()
-        }
-        Group::G64 => {
-            let units = x.sums.chunks_exact(2).map(|s| s.iter().map(|&s| i64::from(s)).sum());
-            row.scales.iter().zip(units).map(product).sum()
-        }
+    let per_unit = row.group.scales_per_unit();
+    if per_unit == 0 {
+        return x.total;
     }
+    let units = row.scales.chunks_exact(per_unit).zip(x.sums.chunks_exact(2)).zip(x.multipliers);
+    units
+        .map(|((scales, sums), &multiplier)| {
+            // One scale for both halves, or one for each: at most 2 · 255 · 4064.
+            let halves = sums.iter().zip(scales.iter().cycle());
+            let sum: i32 = halves.map(|(&sum, &scale)| i32::from(scale) * i32::from(sum)).sum();
+            i64::from(multiplier) * i64::from(sum)
+        })
+        .sum()
 }
 
 /// `Σ group_scale · multiplier · Σ code · q`.

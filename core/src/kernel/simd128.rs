@@ -3,9 +3,9 @@
 //! One unit at a time: 16 bytes of each digit plane. Products of codes (at most 127) and
 //! activations are formed in 16 bits and added pairwise in 32.
 
-use super::block::{BITS3, BITS7, BlockPtr, TERNARY, for_each_block};
+use super::block::{BITS3, BITS7, BlockPtr, TERNARY, Walk};
 use super::scalar;
-use crate::digits::{Group, LaneView, Row};
+use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::wasm32::*;
@@ -15,9 +15,13 @@ super::block::lane_matvec!("simd128");
 /// Integer dot products of one row: with the codes, and with 1 in their place.
 #[target_feature(enable = "simd128")]
 #[inline]
-fn dot<const LANE: u8, const GROUP: u8>(row: Row<'_>, x: &Activations<'_>) -> (i64, i64) {
+fn dot<const LANE: u8, const GROUP: u8>(
+    walk: &Walk<'_>,
+    r: usize,
+    x: &Activations<'_>,
+) -> (i64, i64) {
     let mut total = i64x2_splat(0);
-    for_each_block(row, x, |b| {
+    walk.blocks::<LANE, GROUP>(r, |b| {
         for s in 0..4 {
             let codes = if LANE == TERNARY { ternary(&b, s) } else { nested::<LANE>(&b, s) };
             let term = |p: usize| {
@@ -43,7 +47,7 @@ fn dot<const LANE: u8, const GROUP: u8>(row: Row<'_>, x: &Activations<'_>) -> (i
         }
     });
     let total = i64x2_extract_lane::<0>(total).wrapping_add(i64x2_extract_lane::<1>(total));
-    (total, scalar::offset_dot(row, x))
+    (total, scalar::offset_dot(walk.row(r), x))
 }
 
 #[target_feature(enable = "simd128")]

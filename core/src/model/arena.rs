@@ -58,7 +58,7 @@ impl Header {
         let (q, multipliers, sums) = activation_lens(self.longest_input());
         let floats = float_lens(self, capacity);
         let mut total = lines(Some(q));
-        let integers = [float_lines(Some(multipliers)), float_lines(Some(sums))];
+        let integers = [float_lines(Some(multipliers)), lines(Some(size_of::<i16>() * sums))];
         let mut i = 0;
         while i < floats.len() + integers.len() {
             let next =
@@ -97,7 +97,7 @@ pub(super) struct Buffers<'a> {
     pub(super) sin: &'a mut [f32],
     pub(super) q: &'a mut [i8],
     pub(super) multipliers: &'a mut [u32],
-    pub(super) sums: &'a mut [i32],
+    pub(super) sums: &'a mut [i16],
 }
 
 impl<'a> Buffers<'a> {

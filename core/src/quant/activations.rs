@@ -15,7 +15,7 @@ const BLOCK_HALVES: usize = 2 * BLOCK_UNITS;
 
 /// Lengths of the arrays that hold `len` activations: int8 values, multipliers, sums.
 ///
-/// All are padded to whole blocks of 256; 304 bytes a block.
+/// All are padded to whole blocks of 256; 288 bytes a block.
 pub const fn activation_lens(len: usize) -> (usize, usize, usize) {
     let blocks = blocks(len);
     (blocks * BLOCK, blocks * BLOCK_UNITS, blocks * BLOCK_HALVES)
@@ -26,12 +26,12 @@ pub const fn activation_lens(len: usize) -> (usize, usize, usize) {
 pub struct ActivationsBuf<'a> {
     q: &'a mut [i8],
     multipliers: &'a mut [u32],
-    sums: &'a mut [i32],
+    sums: &'a mut [i16],
 }
 
 impl<'a> ActivationsBuf<'a> {
     /// Takes three arrays of at least the lengths of [`activation_lens`].
-    pub fn new(q: &'a mut [i8], multipliers: &'a mut [u32], sums: &'a mut [i32]) -> Self {
+    pub fn new(q: &'a mut [i8], multipliers: &'a mut [u32], sums: &'a mut [i16]) -> Self {
         Self { q, multipliers, sums }
     }
 
@@ -64,7 +64,7 @@ impl<'a> ActivationsBuf<'a> {
     }
 }
 
-type Arrays<'a> = (&'a mut [i8], &'a mut [u32], &'a mut [i32]);
+type Arrays<'a> = (&'a mut [i8], &'a mut [u32], &'a mut [i16]);
 
 /// The body of [`ActivationsBuf::quantize`], compiled once for each instruction set.
 #[inline(always)]
@@ -77,7 +77,7 @@ pub(crate) fn quantize_into<'b>(
     q.fill(0);
     multipliers.fill(1);
     sums.fill(0);
-    let (mut step, mut max_multiplier) = (0.0, 1);
+    let mut step = 0.0;
     if max >= SMALLEST {
         // First the exponents, kept in `multipliers` until their maximum is known.
         let mut largest = 0;
@@ -92,24 +92,28 @@ pub(crate) fn quantize_into<'b>(
                 let Some(multiplier) = multipliers.get_mut(BLOCK_UNITS * b + s) else { continue };
                 let exponent = *multiplier;
                 *multiplier = 1 << (largest - exponent);
-                max_multiplier = max_multiplier.max(*multiplier);
                 let factor = inverse * (1u32 << exponent) as f32;
                 for (p, x) in unit.chunks(16).enumerate() {
                     let at = BLOCK * b + UNIT * p + 16 * s;
-                    let mut sum = 0;
+                    let mut sum = 0i16;
                     for (q, x) in q.iter_mut().skip(at).zip(x) {
                         *q = round_i8(x * factor);
-                        sum += i32::from(*q);
+                        sum += i16::from(*q);
                     }
-                    if let Some(total) = sums.get_mut(BLOCK_HALVES * b + 2 * s + p / 2) {
-                        *total += sum << (largest - exponent);
+                    // At most 32 · 127 in a half unit.
+                    if let Some(half) = sums.get_mut(BLOCK_HALVES * b + 2 * s + p / 2) {
+                        *half += sum;
                     }
                 }
             }
         }
     }
-    let total = sums.iter().map(|&s| i64::from(s)).sum();
-    Ok(Activations { len: x.len(), q, multipliers, sums, total, max_multiplier, step })
+    let total = sums
+        .chunks_exact(2)
+        .zip(multipliers.iter())
+        .map(|(halves, &m)| i64::from(m) * halves.iter().map(|&h| i64::from(h)).sum::<i64>())
+        .sum();
+    Ok(Activations { len: x.len(), q, multipliers, sums, total, step })
 }
 
 /// The largest `e` in 0..=15 with `max|unit| · 2^e ≤ max`; 0 for a unit of zeros.
@@ -134,11 +138,10 @@ pub struct Activations<'a> {
     len: usize,
     pub(crate) q: &'a [i8],
     pub(crate) multipliers: &'a [u32],
-    /// Σ multiplier·q over each half unit (32 values).
-    pub(crate) sums: &'a [i32],
+    /// Σ q over each half unit (32 values).
+    pub(crate) sums: &'a [i16],
     /// Σ multiplier·q over the vector.
     pub(crate) total: i64,
-    max_multiplier: u32,
     step: f32,
 }
 
@@ -156,11 +159,6 @@ impl Activations<'_> {
     /// The value of one unit of the integers, in the unit of `x`.
     pub fn step(&self) -> f32 {
         self.step
-    }
-
-    /// The largest multiplier of a unit, a power of two up to 2¹⁵.
-    pub fn max_multiplier(&self) -> u32 {
-        self.max_multiplier
     }
 
     /// The integer that stands for `x[i]`, in steps: `multiplier · q` (0 past the end).
@@ -187,7 +185,7 @@ mod tests {
         assert_eq!(a.total, ints.iter().map(|&v| i64::from(v)).sum::<i64>());
         for (h, &sum) in a.sums.iter().enumerate() {
             let half: i32 = (32 * h..32 * h + 32).map(|i| a.integer(i)).sum();
-            assert_eq!(sum, half);
+            assert_eq!(i32::from(sum) * a.multipliers[h / 2] as i32, half);
         }
         (ints, a.step())
     }
