@@ -142,7 +142,7 @@ fn tanh_is_accurate() {
 
 #[test]
 fn gelu_is_accurate() {
-    check("gelu +", POSITIVE, 1.8, gelu, gelu_exact);
+    check("gelu +", POSITIVE, 2.0, gelu, gelu_exact);
     let near = check(
         "gelu -1..0",
         (0x8000_0000, (-1f32).to_bits()),
@@ -160,8 +160,8 @@ fn gelu_is_accurate() {
 
 #[test]
 fn gelu_erf_is_accurate() {
-    check("gelu_erf +", POSITIVE, 4.3, gelu_erf, gelu_erf_exact);
-    check("gelu_erf -", NEGATIVE, 3.5, gelu_erf, gelu_erf_exact);
+    check("gelu_erf +", POSITIVE, 5.4, gelu_erf, gelu_erf_exact);
+    check("gelu_erf -", NEGATIVE, 4.5, gelu_erf, gelu_erf_exact);
 }
 
 #[test]
@@ -257,7 +257,8 @@ fn special_values() {
 fn golden_bits() {
     let inputs = [-90.5f32, -10.0, -1.5, -0.3, 1e-3, 0.7, 2.25, 9.0, 80.0];
     let bits = |f: fn(f32) -> f32| inputs.map(|x| f(x).to_bits());
-    let table: [(&str, fn(f32) -> f32, [u32; 9]); 6] = [
+    type Row = (&'static str, fn(f32) -> f32, [u32; 9]);
+    let table: [Row; 6] = [
         (
             "exp",
             exp,

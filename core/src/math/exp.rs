@@ -94,7 +94,7 @@ pub(super) fn limit(x: f32) -> f32 {
 
 /// `eˣ`.
 ///
-/// Ordered; error at most 0.7 ulp, or 0.8 ulp where the result is subnormal.
+/// Ordered; error at most 0.7 ulp, or 0.85 ulp where the result is subnormal.
 /// e⁰ = e⁻⁰ = 1 exactly. Above 88.722 83 the result is +∞; below −87.336 54 it is subnormal, and
 /// below −103.972 08 it is +0. exp(+∞) = +∞, exp(−∞) = +0, exp(NaN) is NaN.
 /// Never decreasing over all inputs.
