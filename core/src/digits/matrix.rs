@@ -326,7 +326,7 @@ impl<'a> LaneView<'a> {
         let units = units(self.cols);
         let part = |plane: &'a [u8], per_unit: usize| {
             let len = units * per_unit;
-            plane.get(row * len..).and_then(|rest| rest.get(..len)).unwrap_or(&[])
+            plane.get(row.saturating_mul(len)..).and_then(|rest| rest.get(..len)).unwrap_or(&[])
         };
         Row {
             lane: self.lane,
