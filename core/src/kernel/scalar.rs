@@ -7,8 +7,12 @@ use crate::quant::Activations;
 /// `y[i] = row_scale · step · Σ_c group_scale · value(code) · multiplier · q` for the rows from
 /// `first` on, where `value` is the table of [`PrecisionLane`].
 ///
-/// The sum is an exact integer; see [`finish`] for the one rounding to f32.
+/// The sum is an exact integer; see [`finish`] for the one rounding to f32. Rows past the end give
+/// zero, and so does every row when `x` is not as long as one.
 pub(crate) fn matvec(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [f32]) {
+    if x.len() != w.cols() {
+        return y.fill(0.0);
+    }
     for (r, y) in (first..).zip(y) {
         let row = w.row(r);
         *y = finish(row.lane, code_dot(row, x), offset_dot(row, x), w.row_scale(r) * x.step());

@@ -161,6 +161,11 @@ impl Activations<'_> {
         self.step
     }
 
+    /// The largest multiplier of a unit, a power of two up to 2¹⁵ (1 for an empty vector).
+    pub fn max_multiplier(&self) -> u32 {
+        self.multipliers.iter().copied().max().unwrap_or(1)
+    }
+
     /// The integer that stands for `x[i]`, in steps: `multiplier · q` (0 past the end).
     pub fn integer(&self, i: usize) -> i32 {
         let (b, s, p, j) = (i / BLOCK, i % BLOCK / UNIT, i % UNIT / 16, i % 16);

@@ -98,7 +98,7 @@ pub(crate) struct Vector {
     pub(crate) x: Vec<f32>,
     pub(crate) q: Vec<i8>,
     pub(crate) multipliers: Vec<u32>,
-    pub(crate) sums: Vec<i32>,
+    pub(crate) sums: Vec<i16>,
 }
 
 impl Vector {

@@ -6,7 +6,7 @@ use trilane_core::kernel::{Backend, Level, Scalar};
 use trilane_core::quant::{ActivationsBuf, QuantError, activation_lens};
 
 /// What the arrays hold and what the activations say.
-type Result = (Vec<i8>, Vec<u32>, Vec<i32>, core::result::Result<Facts, QuantError>);
+type Result = (Vec<i8>, Vec<u32>, Vec<i16>, core::result::Result<Facts, QuantError>);
 /// Length, largest multiplier, step, and every integer with some past the end.
 type Facts = (usize, u32, u32, Vec<i32>);
 
