@@ -24,11 +24,7 @@ impl Worst {
 }
 
 fn bit_patterns(first: u32, last: u32) -> impl Iterator<Item = f32> {
-    let step = if std::env::var_os("TRILANE_FULL").is_some_and(|v| v == "1") {
-        1
-    } else {
-        4_099
-    };
+    let step = if std::env::var_os("TRILANE_FULL").is_some_and(|v| v == "1") { 1 } else { 4_099 };
     (first..=last).step_by(step).map(f32::from_bits)
 }
 
@@ -50,10 +46,7 @@ fn worst(first: u32, last: u32, f: impl Fn(f32) -> f32, reference: impl Fn(f64) 
         } else if (exact as f32).is_infinite() {
             assert_eq!(actual, exact as f32, "f({x:e})");
         } else {
-            assert!(
-                actual.is_finite(),
-                "f({x:e}) = {actual:e}, expected {exact:e}"
-            );
+            assert!(actual.is_finite(), "f({x:e}) = {actual:e}, expected {exact:e}");
             let error = (f64::from(actual) - exact).abs();
             worst.add(x, error / ulp_of(exact), error);
         }
@@ -73,10 +66,7 @@ fn check(
     reference: impl Fn(f64) -> f64,
 ) -> Worst {
     let w = worst(first, last, f, reference);
-    println!(
-        "{name}: {:.4} ulp at {:e}, {:.3e} absolute",
-        w.ulp, w.ulp_at, w.absolute
-    );
+    println!("{name}: {:.4} ulp at {:e}, {:.3e} absolute", w.ulp, w.ulp_at, w.absolute);
     assert!(w.ulp <= bound_ulp, "{name}: {w:?}, bound {bound_ulp} ulp");
     w
 }
@@ -87,11 +77,7 @@ fn sigmoid_exact(x: f64) -> f64 {
 
 fn gelu_exact(x: f64) -> f64 {
     let v = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
-    if x == f64::NEG_INFINITY {
-        -0.0
-    } else {
-        x * sigmoid_exact(2.0 * v)
-    }
+    if x == f64::NEG_INFINITY { -0.0 } else { x * sigmoid_exact(2.0 * v) }
 }
 
 fn gelu_erf_exact(x: f64) -> f64 {
@@ -102,11 +88,7 @@ fn gelu_erf_exact(x: f64) -> f64 {
 }
 
 fn silu_exact(x: f64) -> f64 {
-    if x == f64::NEG_INFINITY {
-        -0.0
-    } else {
-        x * sigmoid_exact(x)
-    }
+    if x == f64::NEG_INFINITY { -0.0 } else { x * sigmoid_exact(x) }
 }
 
 #[test]
@@ -114,13 +96,7 @@ fn exp_is_accurate() {
     check("exp +", POSITIVE, 0.7, exp, f64::exp);
     let least_normal = (-87.336_54f32).to_bits();
     check("exp -", (NEGATIVE.0, least_normal), 0.7, exp, f64::exp);
-    check(
-        "exp subnormal",
-        (least_normal + 1, NEGATIVE.1),
-        1.0,
-        exp,
-        f64::exp,
-    );
+    check("exp subnormal", (least_normal + 1, NEGATIVE.1), 1.0, exp, f64::exp);
 }
 
 #[test]
@@ -143,19 +119,10 @@ fn tanh_is_accurate() {
 #[test]
 fn gelu_is_accurate() {
     check("gelu +", POSITIVE, 2.0, gelu, gelu_exact);
-    let near = check(
-        "gelu -1..0",
-        (0x8000_0000, (-1f32).to_bits()),
-        6.0,
-        gelu,
-        gelu_exact,
-    );
+    let near = check("gelu -1..0", (0x8000_0000, (-1f32).to_bits()), 6.0, gelu, gelu_exact);
     let below = worst((-1f32).to_bits(), u32::MAX, gelu, gelu_exact);
     println!("gelu below -1: {:.3e} absolute", below.absolute);
-    assert!(
-        near.absolute.max(below.absolute) <= 1e-7,
-        "{near:?} {below:?}"
-    );
+    assert!(near.absolute.max(below.absolute) <= 1e-7, "{near:?} {below:?}");
 }
 
 #[test]

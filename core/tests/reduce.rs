@@ -35,17 +35,9 @@ fn check(x: &[f32], y: &[f32]) {
         let total = |v: &[f32]| reduce(v, pad, |a, b| a + b).to_bits();
         assert_eq!(sum(x).to_bits(), total(x), "{x:?}");
         assert_eq!(sum_of_squares(x).to_bits(), total(&squares), "{x:?}");
-        assert_eq!(
-            dot(x, y).unwrap().to_bits(),
-            total(&products),
-            "{x:?} {y:?}"
-        );
+        assert_eq!(dot(x, y).unwrap().to_bits(), total(&products), "{x:?} {y:?}");
     }
-    assert_eq!(
-        max(x).to_bits(),
-        reduce(x, f32::NEG_INFINITY, greater).to_bits(),
-        "{x:?}"
-    );
+    assert_eq!(max(x).to_bits(), reduce(x, f32::NEG_INFINITY, greater).to_bits(), "{x:?}");
 }
 
 #[test]
@@ -81,13 +73,7 @@ fn empty_and_nan() {
 #[test]
 fn lengths_must_agree() {
     let error = dot(&[1.0; 3], &[1.0; 4]).unwrap_err();
-    assert_eq!(
-        error,
-        ShapeError::Length {
-            expected: 3,
-            actual: 4
-        }
-    );
+    assert_eq!(error, ShapeError::Length { expected: 3, actual: 4 });
     assert_eq!(error.to_string(), "expected a length of 3 elements, got 4");
 }
 
@@ -97,11 +83,7 @@ fn golden_bits() {
     let x: Vec<f32> = (0..50).map(|i| 1.0 / (i as f32 + 1.0)).collect();
     let y: Vec<f32> = (0..50).map(|i| (i as f32 - 20.0) * 0.3).collect();
     let bits = [sum(&x), sum_of_squares(&x), dot(&x, &y).unwrap(), max(&y)].map(f32::to_bits);
-    assert_eq!(
-        bits,
-        [0x408f_f97e, 0x3fd0_0459, 0xc155_8518, 0x410b_3334],
-        "{bits:#010x?}"
-    );
+    assert_eq!(bits, [0x408f_f97e, 0x3fd0_0459, 0xc155_8518, 0x410b_3334], "{bits:#010x?}");
 }
 
 proptest! {

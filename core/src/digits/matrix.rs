@@ -321,6 +321,14 @@ impl<'a> LaneView<'a> {
         self.row_scales.get(row).copied().unwrap_or(0.0)
     }
 
+    /// The u8 scales of a row; empty past the end.
+    #[inline]
+    pub(crate) fn scales_of(&self, row: usize) -> &'a [u8] {
+        let len = units(self.cols) * self.group.scales_per_unit();
+        let scales = self.group_scales.get(row.saturating_mul(len)..);
+        scales.and_then(|rest| rest.get(..len)).unwrap_or(&[])
+    }
+
     /// The planes of a row; empty past the end.
     pub fn row(&self, row: usize) -> Row<'a> {
         let units = units(self.cols);

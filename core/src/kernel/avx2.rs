@@ -4,47 +4,57 @@
 //! most 127 and activations at most 127 in magnitude, so the pair sums of `maddubs` (32,258) cannot
 //! saturate. `madd` applies the group scale while it widens to i32.
 
-use super::block::{BITS3, BITS5, BITS7, BlockPtr, TERNARY, Walk};
+use super::block::{BITS3, BITS5, BITS7, BlockPtr, Run, TERNARY};
 use super::scalar;
 use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::x86_64::*;
 
-super::block::lane_matvec!("avx2");
+super::block::lane_matvec!("avx2", 1);
 
-/// Integer dot products of one row: with the codes, and with 1 in their place.
+/// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn dot<const LANE: u8, const GROUP: u8>(
-    walk: &Walk<'_>,
-    r: usize,
+fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
+    run: Run,
     x: &Activations<'_>,
-) -> (i64, i64) {
-    let mut sums = [_mm256_setzero_si256(); 2];
-    let mut narrow = Narrow::zero();
-    let mut total = _mm256_setzero_si256();
+) -> [i64; ROWS] {
+    let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
+    let mut narrow = [Narrow::zero(); ROWS];
+    let mut held = 0;
+    let mut totals = [_mm256_setzero_si256(); ROWS];
     let mut last = x.multipliers.as_ptr();
-    walk.blocks::<LANE, GROUP>(r, |b| {
-        if LANE == TERNARY && GROUP == 0 && (b.flush || narrow.blocks == Narrow::LIMIT) {
-            sums = narrow.widened(sums);
-            narrow = Narrow::zero();
+    run.blocks::<LANE, GROUP, ROWS>(x, |flush, blocks| {
+        if LANE == TERNARY && GROUP == 0 && (flush || held == Narrow::LIMIT) {
+            for k in 0..ROWS {
+                sums[k] = narrow[k].widened(sums[k]);
+                narrow[k] = Narrow::zero();
+            }
+            held = 0;
         }
-        if b.flush {
-            total = multiplied(total, sums, last);
-            sums = [_mm256_setzero_si256(); 2];
+        if flush {
+            for k in 0..ROWS {
+                totals[k] = multiplied(totals[k], sums[k], last);
+                sums[k] = [_mm256_setzero_si256(); 2];
+            }
         }
-        last = b.multipliers;
-        if LANE == TERNARY && GROUP == 0 {
-            narrow.add(&b);
-        } else {
-            for (half, sum) in sums.iter_mut().enumerate() {
-                *sum = _mm256_add_epi32(*sum, scaled::<LANE, GROUP>(&b, half));
+        last = blocks[0].multipliers;
+        held += 1;
+        for k in 0..ROWS {
+            let b = &blocks[k];
+            if LANE == TERNARY && GROUP == 0 {
+                narrow[k] = narrow[k].with(b);
+            } else {
+                let [low, high] = sums[k];
+                sums[k] = [
+                    _mm256_add_epi32(low, scaled::<LANE, GROUP>(b, 0)),
+                    _mm256_add_epi32(high, scaled::<LANE, GROUP>(b, 1)),
+                ];
             }
         }
     });
-    total = multiplied(total, narrow.widened(sums), last);
-    (self::total(total), scalar::offset_dot(walk.row(r), x))
+    core::array::from_fn(|k| total(multiplied(totals[k], narrow[k].widened(sums[k]), last)))
 }
 
 /// `total + sums · multipliers`, where the two vectors of sums are the halves of a block.
@@ -65,10 +75,10 @@ fn multiplied(mut total: __m256i, sums: [__m256i; 2], multipliers: *const u32) -
 
 /// 16-bit sums of ternary products without group scales, for each half of a block: positions 0
 /// and 2 as they are, positions 1 and 3 four times too large.
+#[derive(Clone, Copy)]
 struct Narrow {
     ones: [__m256i; 2],
     fours: [__m256i; 2],
-    blocks: u32,
 }
 
 impl Narrow {
@@ -80,15 +90,15 @@ impl Narrow {
     #[inline]
     fn zero() -> Self {
         let zero = [_mm256_setzero_si256(); 2];
-        Self { ones: zero, fours: zero, blocks: 0 }
+        Self { ones: zero, fours: zero }
     }
 
-    /// Adds Σ code · q of a block.
+    /// With Σ code · q of one block more.
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn add(&mut self, b: &BlockPtr) {
+    fn with(self, b: &BlockPtr) -> Self {
         let (first, second) = (_mm256_set1_epi8(0x03), _mm256_set1_epi8(0x0C));
-        for half in 0..2 {
+        let add = |half: usize| {
             let v = load(b.digits[0], 32 * half);
             let w = _mm256_srli_epi16::<4>(v);
             let product = |digits, mask, p| {
@@ -96,23 +106,22 @@ impl Narrow {
             };
             let ones = _mm256_add_epi16(product(v, first, 0), product(w, first, 2));
             let fours = _mm256_add_epi16(product(v, second, 1), product(w, second, 3));
-            self.ones[half] = _mm256_add_epi16(self.ones[half], ones);
-            self.fours[half] = _mm256_add_epi16(self.fours[half], fours);
-        }
-        self.blocks += 1;
+            let ones = _mm256_add_epi16(self.ones[half], ones);
+            (ones, _mm256_add_epi16(self.fours[half], fours))
+        };
+        let ((ones0, fours0), (ones1, fours1)) = (add(0), add(1));
+        Self { ones: [ones0, ones1], fours: [fours0, fours1] }
     }
 
     /// `sums` plus these sums in 32 bits.
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn widened(&self, sums: [__m256i; 2]) -> [__m256i; 2] {
+    fn widened(self, sums: [__m256i; 2]) -> [__m256i; 2] {
         let one = _mm256_set1_epi16(1);
-        let mut half = 0;
-        sums.map(|sums| {
+        core::array::from_fn(|half| {
             let fours = _mm256_srai_epi16::<2>(self.fours[half]);
             let all = _mm256_madd_epi16(_mm256_add_epi16(self.ones[half], fours), one);
-            half += 1;
-            _mm256_add_epi32(sums, all)
+            _mm256_add_epi32(sums[half], all)
         })
     }
 }

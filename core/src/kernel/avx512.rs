@@ -6,7 +6,7 @@
 //! `vpdpbusd`. Group sums are scaled as i32, activations' multipliers are applied as 64-bit
 //! products.
 
-use super::block::{BITS3, BITS5, BITS7, BlockPtr, TERNARY, Walk};
+use super::block::{BITS3, BITS5, BITS7, BlockPtr, Run, TERNARY};
 use super::scalar;
 use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
@@ -31,83 +31,71 @@ const fn tier_mask(tier: usize, p: usize) -> u8 {
     3 << ((4 - 2 * tier + 2 * p) % 8)
 }
 
-super::block::lane_matvec!("avx512f,avx512bw,avx512vl,avx512vnni,gfni");
+super::block::lane_matvec!("avx512f,avx512bw,avx512vl,avx512vnni,gfni", 2);
 
-/// Integer dot products of one row: with the codes, and with 1 in their place.
+/// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,gfni")]
 #[inline]
-fn dot<const LANE: u8, const GROUP: u8>(
-    walk: &Walk<'_>,
-    r: usize,
+fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
+    run: Run,
     x: &Activations<'_>,
-) -> (i64, i64) {
-    let mut sums = Sums::zero();
-    let mut total = Totals { codes: _mm512_setzero_si512(), offsets: _mm256_setzero_si256() };
+) -> [i64; ROWS] {
+    let mut sums = [Sums::zero(); ROWS];
+    let mut totals = [_mm512_setzero_si512(); ROWS];
     let mut last = x.multipliers.as_ptr();
-    walk.blocks::<LANE, GROUP>(r, |b| {
-        if b.flush {
-            total.take::<LANE, GROUP>(&sums, last);
-            sums = Sums::zero();
+    run.blocks::<LANE, GROUP, ROWS>(x, |flush, blocks| {
+        if flush {
+            for k in 0..ROWS {
+                totals[k] = _mm512_add_epi64(totals[k], sums[k].multiplied::<LANE, GROUP>(last));
+                sums[k] = Sums::zero();
+            }
         }
-        last = b.multipliers;
-        if LANE == TERNARY && GROUP == 0 {
-            sums.ternary(&b);
-        } else {
-            let products = match LANE {
-                TERNARY => ternary::<GROUP>(&b),
-                _ => nested::<LANE, GROUP>(&b),
-            };
-            sums.codes[0] = _mm512_add_epi32(sums.codes[0], products);
-        }
-        if GROUP != 0 {
-            sums.offsets = _mm_add_epi32(sums.offsets, offset::<GROUP>(&b));
+        last = blocks[0].multipliers;
+        for k in 0..ROWS {
+            sums[k] = sums[k].with::<LANE, GROUP>(&blocks[k]);
         }
     });
-    total.take::<LANE, GROUP>(&sums, last);
-    let offset = if GROUP == 0 { x.total } else { sum_epi64(total.offsets) };
-    (_mm512_reduce_add_epi64(total.codes), offset)
+    core::array::from_fn(|k| {
+        let sums = sums[k].multiplied::<LANE, GROUP>(last);
+        _mm512_reduce_add_epi64(_mm512_add_epi64(totals[k], sums))
+    })
 }
 
-/// 32-bit sums of a run of blocks with the same multipliers; 128-bit lane `s` (of the offsets:
-/// dword `s`) belongs to unit `s`.
-struct Sums {
-    /// One vector, or for ternary codes without group scales one for each position, 4^p too large.
-    codes: [__m512i; 4],
-    offsets: __m128i,
-}
-
-/// 64-bit sums of the row.
-struct Totals {
-    codes: __m512i,
-    offsets: __m256i,
-}
+/// 32-bit sums of a run of blocks with the same multipliers; 128-bit lane `s` belongs to unit `s`.
+/// One vector, or for ternary codes without group scales one for each position, 4^p too large.
+#[derive(Clone, Copy)]
+struct Sums([__m512i; 4]);
 
 impl Sums {
     #[target_feature(enable = "avx512f")]
     #[inline]
     fn zero() -> Self {
-        Self { codes: [_mm512_setzero_si512(); 4], offsets: _mm_setzero_si128() }
+        Self([_mm512_setzero_si512(); 4])
     }
 
-    /// Adds Σ code · q of a block: the digits stay where they are in the byte, so that masking
-    /// them is all there is to do.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    /// With Σ code · q of one block more, times group scales.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,gfni")]
     #[inline]
-    fn ternary(&mut self, b: &BlockPtr) {
-        let v = load(b.digits[0]);
-        for (p, sum) in self.codes.iter_mut().enumerate() {
-            let digits = _mm512_and_si512(v, _mm512_set1_epi8((3u8 << (2 * p)) as i8));
-            *sum = _mm512_dpbusd_epi32(*sum, digits, activations(b, p));
+    fn with<const LANE: u8, const GROUP: u8>(self, b: &BlockPtr) -> Self {
+        let [p0, p1, p2, p3] = self.0;
+        if LANE == TERNARY && GROUP == 0 {
+            // The digits stay where they are in the byte: masking them is all there is to do.
+            let v = load(b.digits[0]);
+            let add = |sum, p: usize| {
+                let digits = _mm512_and_si512(v, _mm512_set1_epi8((3u8 << (2 * p)) as i8));
+                _mm512_dpbusd_epi32(sum, digits, activations(b, p))
+            };
+            return Self([add(p0, 0), add(p1, 1), add(p2, 2), add(p3, 3)]);
         }
+        let products = if LANE == TERNARY { ternary::<GROUP>(b) } else { nested::<LANE, GROUP>(b) };
+        Self([_mm512_add_epi32(p0, products), p1, p2, p3])
     }
-}
 
-impl Totals {
-    /// Multiplies the sums of a run by its four multipliers and adds them.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    /// The sums as 64 bits, times the four multipliers of a block.
+    #[target_feature(enable = "avx512f")]
     #[inline]
-    fn take<const LANE: u8, const GROUP: u8>(&mut self, sums: &Sums, multipliers: *const u32) {
-        let [p0, p1, p2, p3] = sums.codes;
+    fn multiplied<const LANE: u8, const GROUP: u8>(self, multipliers: *const u32) -> __m512i {
+        let [p0, p1, p2, p3] = self.0;
         let codes = if LANE == TERNARY && GROUP == 0 {
             let low = _mm512_add_epi32(p0, _mm512_srai_epi32::<2>(p1));
             let high = _mm512_add_epi32(_mm512_srai_epi32::<4>(p2), _mm512_srai_epi32::<6>(p3));
@@ -121,18 +109,8 @@ impl Totals {
         let spread = _mm512_permutexvar_epi32(index, _mm512_castsi128_si512(m));
         // Both 32-bit sums of a 64-bit lane belong to one unit.
         let pairs = _mm512_add_epi32(codes, _mm512_srli_epi64::<32>(codes));
-        self.codes = _mm512_add_epi64(self.codes, _mm512_mul_epi32(pairs, spread));
-        let offsets = _mm256_cvtepi32_epi64(sums.offsets);
-        let products = _mm256_mul_epi32(offsets, _mm256_cvtepu32_epi64(m));
-        self.offsets = _mm256_add_epi64(self.offsets, products);
+        _mm512_mul_epi32(pairs, spread)
     }
-}
-
-/// The sum of four i64.
-#[target_feature(enable = "avx512f,avx512vl")]
-#[inline]
-fn sum_epi64(v: __m256i) -> i64 {
-    _mm512_reduce_add_epi64(_mm512_zextsi256_si512(v))
 }
 
 #[target_feature(enable = "avx512f")]
@@ -236,21 +214,4 @@ fn ternary<const GROUP: u8>(b: &BlockPtr) -> __m512i {
         let fours = _mm512_dpbusd_epi32(p1, c3, x(3));
         scaled::<GROUP>(zero, _mm512_add_epi32(ones, _mm512_srai_epi32::<2>(fours)), b)
     }
-}
-
-/// Σ q · group scale of each unit, from the sums of its halves.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-#[inline]
-fn offset<const GROUP: u8>(b: &BlockPtr) -> __m128i {
-    // SAFETY: a block has eight sums of half units.
-    let sums = unsafe { _mm_loadu_si128(b.sums.cast()) };
-    let scales = if GROUP == 32 {
-        // SAFETY: a block has eight scales of 32 weights.
-        unsafe { _mm_loadl_epi64(b.scales.cast()) }
-    } else {
-        // SAFETY: a block has four scales of 64 weights.
-        let bytes = _mm_cvtsi32_si128(unsafe { b.scales.cast::<i32>().read_unaligned() });
-        _mm_unpacklo_epi8(bytes, bytes)
-    };
-    _mm_madd_epi16(_mm_cvtepu8_epi16(scales), sums)
 }

@@ -12,8 +12,8 @@ pub(super) const BITS7: u8 = 7;
 /// Where the parts of one block of 256 weights and activations lie.
 ///
 /// All of them are readable in full: 64 bytes of each digit plane that the lane reads, 32 of the
-/// high plane (not for ternary), 8 or 4 scales (not for a group of the whole row), 256 activations,
-/// 4 multipliers, 8 sums of half units.
+/// high plane (not for ternary), 8 or 4 scales (not for a group of the whole row), 256 activations
+/// and 4 multipliers.
 #[derive(Clone, Copy)]
 pub(super) struct BlockPtr {
     pub(super) digits: [*const u8; 3],
@@ -21,41 +21,6 @@ pub(super) struct BlockPtr {
     pub(super) scales: *const u8,
     pub(super) q: *const i8,
     pub(super) multipliers: *const u32,
-    #[cfg(target_arch = "x86_64")]
-    pub(super) sums: *const i16,
-    /// Whether the sums of the blocks before must be multiplied and widened first: the multipliers
-    /// are others, or an i32 could not take one block more.
-    pub(super) flush: bool,
-}
-
-/// The last block of a row when it is not full, copied to full size. The bytes that are added
-/// meet activations of zero.
-struct Tail {
-    digits: [[u8; 64]; 3],
-    high: [u8; 32],
-    scales: [u8; 8],
-}
-
-impl Tail {
-    #[inline(never)]
-    fn copy(row: Row<'_>, unit: usize, n: usize) -> Self {
-        let mut tail = Self { digits: [[0; 64]; 3], high: [0; 32], scales: [0; 8] };
-        for (to, from) in tail.digits.iter_mut().zip(row.digits) {
-            copy(to, from.get(unit * UNIT_DIGIT_BYTES..));
-        }
-        let masks = row.high.get(unit * UNIT_HIGH_BYTES..).unwrap_or(&[]);
-        for (to, from) in tail.high.chunks_exact_mut(8).zip(masks.chunks_exact(2 * n)) {
-            copy(to, Some(from));
-        }
-        copy(&mut tail.scales, row.scales.get(unit * row.group.scales_per_unit()..));
-        tail
-    }
-}
-
-/// Copies as much as both have.
-#[inline(always)]
-fn copy(to: &mut [u8], from: Option<&[u8]>) {
-    to.iter_mut().zip(from.unwrap_or(&[])).for_each(|(to, from)| *to = *from);
 }
 
 /// Blocks of ternary sums without group scales that fit: a 32-bit sum of the widest path takes
@@ -68,100 +33,176 @@ const SCALED_LIMIT: usize = 16;
 const _: () = assert!(SCALED_LIMIT * 2 * 16 * 127 * 127 * 255 < 1 << 31);
 const _: () = assert!(TERNARY_LIMIT * 4 * 192 * 127 < 1 << 31);
 
-/// A matrix and activations that fit together, as the block kernels walk them.
-pub(super) struct Walk<'a> {
-    w: &'a LaneView<'a>,
-    x: &'a Activations<'a>,
+/// Whole blocks of consecutive rows and the activations that meet them.
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    /// The first block of the first row.
+    first: BlockPtr,
+    /// Whole blocks of a row.
+    blocks: usize,
+    /// Units from one row to the next.
     units: usize,
+    /// Scale bytes of a unit.
+    scales: usize,
 }
 
-impl<'a> Walk<'a> {
-    /// Checks what every pointer below rests on: `x` is as long as a row.
+impl Run {
+    /// The whole blocks of the rows from `r` on.
     #[inline(always)]
-    pub(super) fn new(w: &'a LaneView<'a>, x: &'a Activations<'a>) -> Option<Self> {
-        (x.len() == w.cols()).then(|| Self { w, x, units: units(w.cols()) })
-    }
-
-    /// The planes of row `r`.
-    pub(super) fn row(&self, r: usize) -> Row<'a> {
-        self.w.row(r)
-    }
-
-    /// Calls `each` for every block of row `r`, in order; `r` is a row of the matrix.
-    #[inline(always)]
-    pub(super) fn blocks<const LANE: u8, const GROUP: u8>(
-        &self,
-        r: usize,
-        mut each: impl FnMut(BlockPtr),
-    ) {
-        debug_assert!(r < self.w.rows());
-        let (w, x, units) = (self.w, self.x, self.units);
-        let full = units / BLOCK_UNITS;
-        let limit = if LANE == TERNARY && GROUP == 0 { TERNARY_LIMIT } else { SCALED_LIMIT };
-        let scales = w.group().scales_per_unit();
-        let unit = r * units;
-        let mut block = BlockPtr {
-            digits: w.digits.map(|plane| plane.as_ptr().wrapping_add(unit * UNIT_DIGIT_BYTES)),
-            high: w.high.as_ptr().wrapping_add(unit * UNIT_HIGH_BYTES),
-            scales: w.group_scales.as_ptr().wrapping_add(unit * scales),
+    pub(super) fn new(w: &LaneView<'_>, x: &Activations<'_>, r: usize) -> Self {
+        let (units, scales) = (units(w.cols()), w.group().scales_per_unit());
+        let first = BlockPtr {
+            digits: w.digits.map(|plane| plane.as_ptr()),
+            high: w.high.as_ptr(),
+            scales: w.group_scales.as_ptr(),
             q: x.q.as_ptr(),
             multipliers: x.multipliers.as_ptr(),
-            #[cfg(target_arch = "x86_64")]
-            sums: x.sums.as_ptr(),
-            flush: false,
         };
+        let run = Self { first, blocks: units / BLOCK_UNITS, units, scales };
+        Self { first: run.weights(r * units), ..run }
+    }
+
+    /// The block whose weights begin `unit` units further on; the activations stay.
+    #[inline(always)]
+    fn weights(&self, unit: usize) -> BlockPtr {
+        BlockPtr {
+            digits: self.first.digits.map(|plane| plane.wrapping_add(unit * UNIT_DIGIT_BYTES)),
+            high: self.first.high.wrapping_add(unit * UNIT_HIGH_BYTES),
+            scales: self.first.scales.wrapping_add(unit * self.scales),
+            ..self.first
+        }
+    }
+
+    /// Calls `each` for every block, in order, with where it lies in each of `ROWS` rows, which
+    /// share the loads of the activations. The flag says that the sums of the blocks before must
+    /// be multiplied and widened first: the multipliers are others now, or an i32 could not take
+    /// one block more.
+    #[inline(always)]
+    pub(super) fn blocks<const LANE: u8, const GROUP: u8, const ROWS: usize>(
+        &self,
+        x: &Activations<'_>,
+        mut each: impl FnMut(bool, [BlockPtr; ROWS]),
+    ) {
+        let limit = if LANE == TERNARY && GROUP == 0 { TERNARY_LIMIT } else { SCALED_LIMIT };
         let (patterns, _) = x.multipliers.as_chunks::<BLOCK_UNITS>();
         let mut pattern = patterns.first();
         let mut held = 0;
-        for (b, next) in patterns.iter().enumerate() {
-            block.flush = held == limit || Some(next) != pattern;
-            if block.flush {
+        for (b, next) in patterns.iter().take(self.blocks).enumerate() {
+            let flush = held == limit || Some(next) != pattern;
+            if flush {
                 held = 0;
                 pattern = Some(next);
             }
             held += 1;
-            if b == full {
-                let tail = Tail::copy(w.row(r), b * BLOCK_UNITS, units - b * BLOCK_UNITS);
-                return each(BlockPtr {
-                    digits: tail.digits.each_ref().map(|plane| plane.as_ptr()),
-                    high: tail.high.as_ptr(),
-                    scales: tail.scales.as_ptr(),
-                    ..block
-                });
-            }
-            each(block);
-            block = BlockPtr {
-                digits: block.digits.map(|plane| plane.wrapping_add(64)),
-                high: block.high.wrapping_add(32),
-                scales: block.scales.wrapping_add(BLOCK_UNITS * scales),
-                q: block.q.wrapping_add(BLOCK),
-                multipliers: block.multipliers.wrapping_add(BLOCK_UNITS),
-                #[cfg(target_arch = "x86_64")]
-                sums: block.sums.wrapping_add(2 * BLOCK_UNITS),
-                flush: false,
-            };
+            each(
+                flush,
+                core::array::from_fn(|k| BlockPtr {
+                    q: self.first.q.wrapping_add(BLOCK * b),
+                    multipliers: next.as_ptr(),
+                    ..self.weights(k * self.units + BLOCK_UNITS * b)
+                }),
+            );
         }
     }
 }
 
+/// The last block of a row when it is not full, copied to full size. The bytes that are added
+/// meet activations of zero.
+pub(super) struct Tail {
+    digits: [[u8; 64]; 3],
+    high: [u8; 32],
+    scales: [u8; 8],
+}
+
+impl Tail {
+    /// Copies the units of a row from `unit` on, fewer than a block.
+    #[inline(never)]
+    pub(super) fn copy(row: Row<'_>, unit: usize) -> Self {
+        let n = row.digits[0].len() / UNIT_DIGIT_BYTES - unit;
+        let mut tail = Self { digits: [[0; 64]; 3], high: [0; 32], scales: [0; 8] };
+        for (to, from) in tail.digits.iter_mut().zip(row.digits) {
+            copy(to, from.get(unit * UNIT_DIGIT_BYTES..));
+        }
+        let masks = row.high.get(unit * UNIT_HIGH_BYTES..).unwrap_or(&[]);
+        for (to, from) in tail.high.chunks_exact_mut(8).zip(masks.chunks_exact(2 * n)) {
+            copy(to, Some(from));
+        }
+        copy(&mut tail.scales, row.scales.get(unit * row.group.scales_per_unit()..));
+        tail
+    }
+
+    /// The copy as a run of one block, whose activations are `x` alone.
+    #[inline(always)]
+    pub(super) fn run(&self, x: &Activations<'_>) -> Run {
+        let first = BlockPtr {
+            digits: self.digits.each_ref().map(|plane| plane.as_ptr()),
+            high: self.high.as_ptr(),
+            scales: self.scales.as_ptr(),
+            q: x.q.as_ptr(),
+            multipliers: x.multipliers.as_ptr(),
+        };
+        Run { first, blocks: 1, units: 0, scales: 0 }
+    }
+}
+
+/// The last block of a vector when it is not full of units: its first unit, and the part of the
+/// vector that it is.
+#[inline(always)]
+pub(super) fn partial_block<'a>(x: &Activations<'a>) -> Option<(usize, Activations<'a>)> {
+    let full = units(x.len) / BLOCK_UNITS;
+    let first = full * BLOCK_UNITS;
+    let q = x.q.get(full * BLOCK..)?;
+    let multipliers = x.multipliers.get(first..)?;
+    let sums = x.sums.get(2 * first..)?;
+    (units(x.len) > first).then_some((first, Activations { q, multipliers, sums, ..*x }))
+}
+
+/// Copies as much as both have.
+#[inline(always)]
+fn copy(to: &mut [u8], from: Option<&[u8]>) {
+    to.iter_mut().zip(from.unwrap_or(&[])).for_each(|(to, from)| *to = *from);
+}
+
 /// Row loop and choice of lane and group, the same for every instruction set: expects a function
-/// `dot::<LANE, GROUP>(&Walk, r, x) -> (i64, i64)` beside it.
+/// `dots::<LANE, GROUP, ROWS>(Run, &Activations) -> [i64; ROWS]` beside it, the sums with the codes,
+/// which is called for `$rows` rows at a time and for one.
 macro_rules! lane_matvec {
-    ($features:literal) => {
+    ($features:literal, $rows:literal) => {
         #[target_feature(enable = $features)]
         pub(super) fn matvec(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [f32]) {
             use super::block::*;
-            let Some(walk) = Walk::new(w, x) else { return y.fill(0.0) };
             let rows = w.rows().saturating_sub(first).min(y.len());
             let (y, beyond) = y.split_at_mut(rows);
             beyond.fill(0.0);
+            // What every pointer rests on: the activations are as many as the weights of a row.
+            if x.len() != w.cols() {
+                return y.fill(0.0);
+            }
+            let partial = partial_block(x);
             macro_rules! rows {
-                ($lane:expr, $group:expr) => {
-                    for (r, y) in (first..).zip(y) {
-                        let (dot, offset) = dot::<{ $lane }, { $group }>(&walk, r, x);
-                        *y = scalar::finish(w.lane(), dot, offset, w.row_scale(r) * x.step());
+                ($lane:expr, $group:expr) => {{
+                    let finish = |r: usize, mut dot: i64| {
+                        if let Some((unit, x)) = &partial {
+                            dot += tail_dot::<{ $lane }, { $group }>(w, x, r, *unit);
+                        }
+                        let offset = scalar::offset_dot(w.group(), w.scales_of(r), x);
+                        scalar::finish(w.lane(), dot, offset, w.row_scale(r) * x.step())
+                    };
+                    let mut r = first;
+                    let (several, single) = y.as_chunks_mut::<$rows>();
+                    for y in several {
+                        let dots = dots::<{ $lane }, { $group }, $rows>(Run::new(w, x, r), x);
+                        for (y, dot) in y.iter_mut().zip(dots) {
+                            *y = finish(r, dot);
+                            r += 1;
+                        }
                     }
-                };
+                    for y in single {
+                        let [dot] = dots::<{ $lane }, { $group }, 1>(Run::new(w, x, r), x);
+                        *y = finish(r, dot);
+                        r += 1;
+                    }
+                }};
             }
             match (w.lane(), w.group()) {
                 (PrecisionLane::Ternary, Group::Row) => rows!(TERNARY, 0),
@@ -177,6 +218,20 @@ macro_rules! lane_matvec {
                 (_, Group::G32) => rows!(BITS7, 32),
                 (_, Group::G64) => rows!(BITS7, 64),
             }
+        }
+
+        /// The sum of the block of row `r` that begins at `unit` and is not full; `x` is its part
+        /// of the activations.
+        #[target_feature(enable = $features)]
+        fn tail_dot<const LANE: u8, const GROUP: u8>(
+            w: &LaneView<'_>,
+            x: &Activations<'_>,
+            r: usize,
+            unit: usize,
+        ) -> i64 {
+            let tail = super::block::Tail::copy(w.row(r), unit);
+            let [dot] = dots::<LANE, GROUP, 1>(tail.run(x), x);
+            dot
         }
     };
 }

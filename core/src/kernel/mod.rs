@@ -11,7 +11,11 @@ mod avx2;
 #[allow(unsafe_code, reason = "vector loads take pointers")]
 mod avx512;
 mod backend;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
 mod block;
 mod level;
 #[cfg(target_arch = "aarch64")]

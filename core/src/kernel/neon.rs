@@ -3,60 +3,90 @@
 //! One unit at a time: 16 bytes of each digit plane. Codes are at most 127, so they are valid
 //! signed bytes, and a product with an activation (at most 127 · 127) fits 16 bits.
 
-use super::block::{BITS3, BITS7, BlockPtr, TERNARY, Walk};
+use super::block::{BITS3, BITS7, BlockPtr, Run, TERNARY};
 use super::scalar;
 use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::aarch64::*;
 
-super::block::lane_matvec!("neon");
+super::block::lane_matvec!("neon", 1);
 
+/// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "neon")]
 #[inline]
-fn dot<const LANE: u8, const GROUP: u8>(
-    walk: &Walk<'_>,
-    r: usize,
+fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
+    run: Run,
     x: &Activations<'_>,
-) -> (i64, i64) {
-    row_dot::<LANE, GROUP, false>(walk, r, x)
+) -> [i64; ROWS] {
+    unit_dots::<LANE, GROUP, ROWS, false>(run, x)
 }
 
-/// Integer dot products of one row: with the codes, and with 1 in their place.
+/// The body of `dots`, with or without the dot product instructions.
 #[target_feature(enable = "neon")]
 #[inline]
-pub(super) fn row_dot<const LANE: u8, const GROUP: u8, const DOT: bool>(
-    walk: &Walk<'_>,
-    r: usize,
+pub(super) fn unit_dots<const LANE: u8, const GROUP: u8, const ROWS: usize, const DOT: bool>(
+    run: Run,
     x: &Activations<'_>,
-) -> (i64, i64) {
-    let mut total = vdupq_n_s64(0);
-    walk.blocks::<LANE, GROUP>(r, |b| {
-        for s in 0..4 {
-            let codes = if LANE == TERNARY { ternary(&b, s) } else { nested::<LANE>(&b, s) };
-            let zero = vdupq_n_s32(0);
-            let low = multiply_add::<DOT>(zero, codes[0], activations(&b, s, 0));
-            let low = multiply_add::<DOT>(low, codes[1], activations(&b, s, 1));
-            let high = if GROUP == 32 { zero } else { low };
-            let high = multiply_add::<DOT>(high, codes[2], activations(&b, s, 2));
-            let high = multiply_add::<DOT>(high, codes[3], activations(&b, s, 3));
-            // SAFETY: a block has eight scales of 32 weights or four of 64.
-            let scale = |i: usize| i32::from(unsafe { *b.scales.add(i) });
-            let sums = match GROUP {
-                0 => high,
-                32 => {
-                    let low = vmulq_n_s32(low, scale(2 * s));
-                    vmlaq_n_s32(low, high, scale(2 * s + 1))
-                }
-                _ => vmulq_n_s32(high, scale(s)),
-            };
-            // SAFETY: a block has four multipliers.
-            let multiplier = unsafe { *b.multipliers.add(s) } as i32;
-            let sums = vadd_s32(vget_low_s32(sums), vget_high_s32(sums));
-            total = vmlal_n_s32(total, sums, multiplier);
+) -> [i64; ROWS] {
+    // 32-bit sums of a run of blocks with the same multipliers, one vector for each unit.
+    let mut sums = [[vdupq_n_s32(0); 4]; ROWS];
+    let mut totals = [vdupq_n_s64(0); ROWS];
+    let mut last = x.multipliers.as_ptr();
+    run.blocks::<LANE, GROUP, ROWS>(x, |flush, blocks| {
+        if flush {
+            for k in 0..ROWS {
+                totals[k] = multiplied(totals[k], sums[k], last);
+                sums[k] = [vdupq_n_s32(0); 4];
+            }
+        }
+        last = blocks[0].multipliers;
+        for (sums, b) in sums.iter_mut().zip(&blocks) {
+            for (s, sum) in sums.iter_mut().enumerate() {
+                *sum = with_unit::<LANE, GROUP, DOT>(*sum, b, s);
+            }
         }
     });
-    (vaddvq_s64(total), scalar::offset_dot(walk.row(r), x))
+    core::array::from_fn(|k| vaddvq_s64(multiplied(totals[k], sums[k], last)))
+}
+
+/// `sum` with Σ code · q of unit `s`, times group scales.
+#[target_feature(enable = "neon")]
+#[inline]
+fn with_unit<const LANE: u8, const GROUP: u8, const DOT: bool>(
+    sum: int32x4_t,
+    b: &BlockPtr,
+    s: usize,
+) -> int32x4_t {
+    let codes = if LANE == TERNARY { ternary(b, s) } else { nested::<LANE>(b, s) };
+    let zero = vdupq_n_s32(0);
+    let low = if GROUP == 0 { sum } else { zero };
+    let low = multiply_add::<DOT>(low, codes[0], activations(b, s, 0));
+    let low = multiply_add::<DOT>(low, codes[1], activations(b, s, 1));
+    let high = if GROUP == 32 { zero } else { low };
+    let high = multiply_add::<DOT>(high, codes[2], activations(b, s, 2));
+    let high = multiply_add::<DOT>(high, codes[3], activations(b, s, 3));
+    // SAFETY: a block has eight scales of 32 weights or four of 64.
+    let scale = |i: usize| i32::from(unsafe { *b.scales.add(i) });
+    match GROUP {
+        0 => high,
+        32 => vmlaq_n_s32(vmlaq_n_s32(sum, low, scale(2 * s)), high, scale(2 * s + 1)),
+        _ => vmlaq_n_s32(sum, high, scale(s)),
+    }
+}
+
+/// `total` plus the sums of four units times their multipliers.
+#[target_feature(enable = "neon")]
+#[inline]
+fn multiplied(total: int64x2_t, sums: [int32x4_t; 4], multipliers: *const u32) -> int64x2_t {
+    let mut total = total;
+    for (s, sums) in sums.into_iter().enumerate() {
+        // SAFETY: a block has four multipliers, and `multipliers` points to those of a block.
+        let multiplier = unsafe { *multipliers.add(s) } as i32;
+        let pairs = vadd_s32(vget_low_s32(sums), vget_high_s32(sums));
+        total = vmlal_n_s32(total, pairs, multiplier);
+    }
+    total
 }
 
 /// `acc + a·b` over groups of four bytes, for 0 ≤ a ≤ 127.

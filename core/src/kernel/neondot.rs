@@ -1,21 +1,20 @@
 //! aarch64 Advanced SIMD with the dot product instructions (`sdot`).
 
-use super::block::Walk;
-use super::neon::row_dot;
+use super::block::Run;
+use super::neon::unit_dots;
 use super::scalar;
 use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 
-super::block::lane_matvec!("neon,dotprod");
+super::block::lane_matvec!("neon,dotprod", 1);
 
-/// Integer dot products of one row: with the codes, and with 1 in their place.
+/// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "neon,dotprod")]
 #[inline]
-fn dot<const LANE: u8, const GROUP: u8>(
-    walk: &Walk<'_>,
-    r: usize,
+fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
+    run: Run,
     x: &Activations<'_>,
-) -> (i64, i64) {
-    row_dot::<LANE, GROUP, true>(walk, r, x)
+) -> [i64; ROWS] {
+    unit_dots::<LANE, GROUP, ROWS, true>(run, x)
 }

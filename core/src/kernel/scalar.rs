@@ -15,7 +15,12 @@ pub(crate) fn matvec(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mu
     }
     for (r, y) in (first..).zip(y) {
         let row = w.row(r);
-        *y = finish(row.lane, code_dot(row, x), offset_dot(row, x), w.row_scale(r) * x.step());
+        *y = finish(
+            row.lane,
+            code_dot(row, x),
+            offset_dot(w.group(), w.scales_of(r), x),
+            w.row_scale(r) * x.step(),
+        );
     }
 }
 
@@ -37,20 +42,31 @@ pub(crate) fn finish(lane: PrecisionLane, dot: i64, offset: i64, scale: f32) -> 
 
 /// `Σ group_scale · multiplier · Σ q`, from the sums that were made with the activations.
 #[inline(always)]
-pub(crate) fn offset_dot(row: Row<'_>, x: &Activations<'_>) -> i64 {
-    let per_unit = row.group.scales_per_unit();
-    if per_unit == 0 {
-        return x.total;
+pub(crate) fn offset_dot(group: Group, scales: &[u8], x: &Activations<'_>) -> i64 {
+    let (halves, _) = x.sums.as_chunks::<2>();
+    let units = halves.iter().zip(x.multipliers);
+    // At most 2 · 255 · 4064 in a unit.
+    let scaled = |scale: u8, sum: i16| i32::from(scale) * i32::from(sum);
+    match group {
+        Group::Row => x.total,
+        Group::G32 => {
+            let (scales, _) = scales.as_chunks::<2>();
+            let units = scales.iter().zip(units);
+            units
+                .map(|(&[a, b], (&[low, high], &m))| {
+                    i64::from(scaled(a, low) + scaled(b, high)) * i64::from(m)
+                })
+                .sum()
+        }
+        Group::G64 => {
+            let units = scales.iter().zip(units);
+            units
+                .map(|(&a, (&[low, high], &m))| {
+                    i64::from(scaled(a, low) + scaled(a, high)) * i64::from(m)
+                })
+                .sum()
+        }
     }
-    let units = row.scales.chunks_exact(per_unit).zip(x.sums.chunks_exact(2)).zip(x.multipliers);
-    units
-        .map(|((scales, sums), &multiplier)| {
-            // One scale for both halves, or one for each: at most 2 · 255 · 4064.
-            let halves = sums.iter().zip(scales.iter().cycle());
-            let sum: i32 = halves.map(|(&sum, &scale)| i32::from(scale) * i32::from(sum)).sum();
-            i64::from(multiplier) * i64::from(sum)
-        })
-        .sum()
 }
 
 /// `Σ group_scale · multiplier · Σ code · q`.

@@ -3,51 +3,81 @@
 //! One unit at a time: 16 bytes of each digit plane. Products of codes (at most 127) and
 //! activations are formed in 16 bits and added pairwise in 32.
 
-use super::block::{BITS3, BITS7, BlockPtr, TERNARY, Walk};
+use super::block::{BITS3, BITS7, BlockPtr, Run, TERNARY};
 use super::scalar;
 use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::wasm32::*;
 
-super::block::lane_matvec!("simd128");
+super::block::lane_matvec!("simd128", 1);
 
-/// Integer dot products of one row: with the codes, and with 1 in their place.
+/// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "simd128")]
 #[inline]
-fn dot<const LANE: u8, const GROUP: u8>(
-    walk: &Walk<'_>,
-    r: usize,
+fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
+    run: Run,
     x: &Activations<'_>,
-) -> (i64, i64) {
-    let mut total = i64x2_splat(0);
-    walk.blocks::<LANE, GROUP>(r, |b| {
-        for s in 0..4 {
-            let codes = if LANE == TERNARY { ternary(&b, s) } else { nested::<LANE>(&b, s) };
-            let term = |p: usize| {
-                let (code, x) = (codes[p], activations(&b, s, p));
-                i32x4_add(
-                    i32x4_extadd_pairwise_i16x8(i16x8_extmul_low_i8x16(code, x)),
-                    i32x4_extadd_pairwise_i16x8(i16x8_extmul_high_i8x16(code, x)),
-                )
-            };
-            let low = i32x4_add(term(0), term(1));
-            let high = i32x4_add(term(2), term(3));
-            // SAFETY: a block has eight scales of 32 weights or four of 64.
-            let scale = |i: usize| i32x4_splat(i32::from(unsafe { *b.scales.add(i) }));
-            let sums = match GROUP {
-                0 => i32x4_add(low, high),
-                32 => i32x4_add(i32x4_mul(low, scale(2 * s)), i32x4_mul(high, scale(2 * s + 1))),
-                _ => i32x4_mul(i32x4_add(low, high), scale(s)),
-            };
-            // SAFETY: a block has four multipliers.
-            let multiplier = i32x4_splat(unsafe { *b.multipliers.add(s) } as i32);
-            total = i64x2_add(total, i64x2_extmul_low_i32x4(sums, multiplier));
-            total = i64x2_add(total, i64x2_extmul_high_i32x4(sums, multiplier));
+) -> [i64; ROWS] {
+    // 32-bit sums of a run of blocks with the same multipliers, one vector for each unit.
+    let mut sums = [[i32x4_splat(0); 4]; ROWS];
+    let mut totals = [i64x2_splat(0); ROWS];
+    let mut last = x.multipliers.as_ptr();
+    run.blocks::<LANE, GROUP, ROWS>(x, |flush, blocks| {
+        if flush {
+            for k in 0..ROWS {
+                totals[k] = multiplied(totals[k], sums[k], last);
+                sums[k] = [i32x4_splat(0); 4];
+            }
+        }
+        last = blocks[0].multipliers;
+        for (sums, b) in sums.iter_mut().zip(&blocks) {
+            for (s, sum) in sums.iter_mut().enumerate() {
+                *sum = i32x4_add(*sum, unit::<LANE, GROUP>(b, s));
+            }
         }
     });
-    let total = i64x2_extract_lane::<0>(total).wrapping_add(i64x2_extract_lane::<1>(total));
-    (total, scalar::offset_dot(walk.row(r), x))
+    core::array::from_fn(|k| {
+        let total = multiplied(totals[k], sums[k], last);
+        i64x2_extract_lane::<0>(total).wrapping_add(i64x2_extract_lane::<1>(total))
+    })
+}
+
+/// Σ code · q of unit `s`, times group scales.
+#[target_feature(enable = "simd128")]
+#[inline]
+fn unit<const LANE: u8, const GROUP: u8>(b: &BlockPtr, s: usize) -> v128 {
+    let codes = if LANE == TERNARY { ternary(b, s) } else { nested::<LANE>(b, s) };
+    let term = |p: usize| {
+        let (code, x) = (codes[p], activations(b, s, p));
+        i32x4_add(
+            i32x4_extadd_pairwise_i16x8(i16x8_extmul_low_i8x16(code, x)),
+            i32x4_extadd_pairwise_i16x8(i16x8_extmul_high_i8x16(code, x)),
+        )
+    };
+    let low = i32x4_add(term(0), term(1));
+    let high = i32x4_add(term(2), term(3));
+    // SAFETY: a block has eight scales of 32 weights or four of 64.
+    let scale = |i: usize| i32x4_splat(i32::from(unsafe { *b.scales.add(i) }));
+    match GROUP {
+        0 => i32x4_add(low, high),
+        32 => i32x4_add(i32x4_mul(low, scale(2 * s)), i32x4_mul(high, scale(2 * s + 1))),
+        _ => i32x4_mul(i32x4_add(low, high), scale(s)),
+    }
+}
+
+/// `total` plus the sums of four units times their multipliers.
+#[target_feature(enable = "simd128")]
+#[inline]
+fn multiplied(total: v128, sums: [v128; 4], multipliers: *const u32) -> v128 {
+    let mut total = total;
+    for (s, sums) in sums.into_iter().enumerate() {
+        // SAFETY: a block has four multipliers, and `multipliers` points to those of a block.
+        let multiplier = i32x4_splat(unsafe { *multipliers.add(s) } as i32);
+        total = i64x2_add(total, i64x2_extmul_low_i32x4(sums, multiplier));
+        total = i64x2_add(total, i64x2_extmul_high_i32x4(sums, multiplier));
+    }
+    total
 }
 
 #[target_feature(enable = "simd128")]

@@ -89,10 +89,7 @@ pub fn max(x: &[f32]) -> f32 {
 #[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> Result<f32, ShapeError> {
     if a.len() != b.len() {
-        return Err(ShapeError::Length {
-            expected: a.len(),
-            actual: b.len(),
-        });
+        return Err(ShapeError::Length { expected: a.len(), actual: b.len() });
     }
     let mut lanes = [0.0f32; LANES];
     let (a_rows, a_tail) = a.as_chunks::<LANES>();

@@ -19,11 +19,7 @@ const LARGEST: f32 = 20.0;
 #[must_use]
 pub fn tanh(x: f32) -> f32 {
     let magnitude = x.abs();
-    let magnitude = if magnitude > LARGEST {
-        LARGEST
-    } else {
-        magnitude
-    };
+    let magnitude = if magnitude > LARGEST { LARGEST } else { magnitude };
     let Reduced { n, r, rest } = reduce(-2.0 * magnitude);
     let power = power_of_two(n);
     let m = power * (r + rest) + (power - 1.0);

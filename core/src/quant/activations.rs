@@ -135,7 +135,7 @@ fn unit_exponent(unit: &[f32], max: f32) -> u32 {
 /// `q[256·b + 64·p + 16·s + j]` belongs to `x[256·b + 64·s + 16·p + j]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Activations<'a> {
-    len: usize,
+    pub(crate) len: usize,
     pub(crate) q: &'a [i8],
     pub(crate) multipliers: &'a [u32],
     /// Σ q over each half unit (32 values).
