@@ -142,7 +142,7 @@ pub struct Activations<'a> {
     pub(crate) sums: &'a [i16],
     /// Σ multiplier·q over the vector.
     pub(crate) total: i64,
-    step: f32,
+    pub(crate) step: f32,
 }
 
 impl Activations<'_> {
