@@ -27,7 +27,7 @@ pub(super) fn times_sigmoid(x: f32, u: f32) -> f32 {
 
 /// `σ(x) = 1 / (1 + e⁻ˣ)`, the logistic function.
 ///
-/// Ordered; error at most 2.2 ulp over all inputs, subnormal results included.
+/// Ordered; error at most 2.5 ulp over all inputs, subnormal results included.
 /// σ(±0) = 0.5 exactly; σ(+∞) = 1, σ(−∞) = +0; below −103.972 08 the result is +0. NaN gives NaN.
 #[inline(always)]
 #[must_use]

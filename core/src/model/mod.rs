@@ -5,6 +5,7 @@ mod decoder;
 mod digest;
 mod error;
 mod header;
+pub mod sampler;
 mod verify;
 mod weights;
 
