@@ -5,8 +5,12 @@ mod decoder;
 mod digest;
 mod error;
 mod header;
+mod merge;
 pub mod sampler;
+pub mod tokenizer;
+pub mod utf8;
 mod verify;
+mod vocab;
 mod weights;
 
 pub use arena::Line;
