@@ -7,6 +7,7 @@ mod error;
 mod header;
 mod merge;
 pub mod sampler;
+mod token_error;
 pub mod tokenizer;
 pub mod utf8;
 mod verify;
