@@ -41,7 +41,8 @@ const LARGEST: f32 = 63.5;
 /// order.
 ///
 /// # Errors
-/// [`QuantError::Length`] when a length is wrong, [`QuantError::NotFinite`] for NaN or infinity.
+/// [`QuantError::Length`] when a length is wrong, [`QuantError::NotFinite`] for NaN or infinity
+/// among the importances or the weights.
 pub fn quantize_nested_row(
     w: &[f32],
     importance: Option<&[f32]>,
@@ -55,6 +56,7 @@ pub fn quantize_nested_row(
     check(w.len(), codes.len())?;
     check(w.len(), importance.map_or(w.len(), <[f32]>::len))?;
     check(units(w.len()) * group.scales_per_unit(), group_scales.len())?;
+    crate::quant::max_magnitude(importance.unwrap_or(&[]))?;
     let row_step = crate::quant::max_magnitude(w)? / LARGEST;
     let weights = group.weights().unwrap_or(w.len().max(1));
     // The padding's groups keep scale 1, which multiplies zeros.
