@@ -91,8 +91,10 @@ impl Header {
             let key = "rope.dimension_count";
             return Err(ModelError::Value { key, expected: "even, at most the head size" });
         }
-        let scaling = get(file, "rope.scaling.type").and_then(|v| v.as_str());
-        if !matches!(scaling, None | Some("none")) || file.tensor("rope_freqs.weight").is_some() {
+        let scaling = get(file, "rope.scaling.type");
+        if scaling.is_some_and(|v| v.as_str() != Some("none"))
+            || file.tensor("rope_freqs.weight").is_some()
+        {
             let key = "rope.scaling.type";
             return Err(ModelError::Value { key, expected: "no position scaling" });
         }
