@@ -287,6 +287,10 @@ fn digits<'m>(
         let found = (scales.cols(), found);
         return Err(ModelError::TensorShape { name, expected: (rows, cols), found });
     }
+    if scales.kind() != TensorType::F32 {
+        let error = LinearError::Unsupported { kind: scales.kind() };
+        return Err(ModelError::Tensor { name, error });
+    }
     let plane = |suffix| find(file, name, suffix).map(|t| t.data());
     let row_scales = as_floats(scales.data(), name)?;
     let missing = ModelError::MissingTensor { name };
