@@ -17,7 +17,7 @@ impl Random {
 
     /// A float in −1..1.
     pub(crate) fn signed(&mut self) -> f32 {
-        (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
+        self.below(1 << 24) as f32 / (1 << 23) as f32 - 1.0
     }
 
     /// Floats in −1..1.
