@@ -23,9 +23,7 @@ fn sample(sampler: &mut Sampler, logits: &[f32], recent: &[u32]) -> Result<u32, 
 
 fn draw(config: SamplerConfig, logits: &[f32], recent: &[u32], times: usize) -> Vec<u32> {
     let mut sampler = Sampler::new(config).unwrap();
-    (0..times)
-        .map(|_| sample(&mut sampler, logits, recent).unwrap())
-        .collect()
+    (0..times).map(|_| sample(&mut sampler, logits, recent).unwrap()).collect()
 }
 
 /// The tokens seen in many draws.
@@ -36,9 +34,7 @@ fn support(config: SamplerConfig, logits: &[f32]) -> BTreeSet<u32> {
 /// (token, probability), most probable first.
 fn probabilities(logits: &[f32]) -> Vec<(u32, f64)> {
     let sum: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
-    let mut p: Vec<_> = (0..)
-        .zip(logits.iter().map(|&l| f64::from(l).exp() / sum))
-        .collect();
+    let mut p: Vec<_> = (0..).zip(logits.iter().map(|&l| f64::from(l).exp() / sum)).collect();
     p.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     p
 }
@@ -47,10 +43,7 @@ const LOGITS: [f32; 8] = [0.3, 2.0, -1.0, 1.1, 2.0, -0.4, 0.9, 1.6];
 
 #[test]
 fn greedy_takes_the_lowest_of_the_greatest() {
-    let greedy = SamplerConfig {
-        temperature: 0.0,
-        ..PLAIN
-    };
+    let greedy = SamplerConfig { temperature: 0.0, ..PLAIN };
     assert_eq!(draw(greedy, &LOGITS, &[], 1), [1]);
     assert_eq!(draw(greedy, &[-0.0, 0.0, -1.0], &[], 1), [0]);
     assert_eq!(draw(greedy, &[f32::NEG_INFINITY, f32::MIN], &[], 1), [1]);
@@ -66,14 +59,8 @@ fn top_k_keeps_the_k_first() {
         let kept = support(SamplerConfig { top_k: k, ..PLAIN }, &LOGITS);
         assert_eq!(kept, order[..k].iter().copied().collect(), "k = {k}");
     }
-    assert_eq!(
-        support(SamplerConfig { top_k: 0, ..PLAIN }, &LOGITS).len(),
-        8
-    );
-    assert_eq!(
-        support(SamplerConfig { top_k: 99, ..PLAIN }, &LOGITS).len(),
-        8
-    );
+    assert_eq!(support(SamplerConfig { top_k: 0, ..PLAIN }, &LOGITS).len(), 8);
+    assert_eq!(support(SamplerConfig { top_k: 99, ..PLAIN }, &LOGITS).len(), 8);
 }
 
 #[test]
@@ -88,11 +75,7 @@ fn top_p_keeps_the_shortest_sufficient_prefix() {
                 break;
             }
         }
-        assert_eq!(
-            support(SamplerConfig { top_p: p, ..PLAIN }, &LOGITS),
-            expected,
-            "p = {p}"
-        );
+        assert_eq!(support(SamplerConfig { top_p: p, ..PLAIN }, &LOGITS), expected, "p = {p}");
     }
 }
 
@@ -100,32 +83,18 @@ fn top_p_keeps_the_shortest_sufficient_prefix() {
 fn min_p_keeps_a_share_of_the_greatest() {
     let all = probabilities(&LOGITS);
     for p in [0.01, 0.05, 0.1, 0.3, 0.5, 0.9, 1.0] {
-        let expected = all
-            .iter()
-            .filter(|q| q.1 >= f64::from(p) * all[0].1)
-            .map(|q| q.0)
-            .collect();
-        assert_eq!(
-            support(SamplerConfig { min_p: p, ..PLAIN }, &LOGITS),
-            expected,
-            "p = {p}"
-        );
+        let expected = all.iter().filter(|q| q.1 >= f64::from(p) * all[0].1).map(|q| q.0).collect();
+        assert_eq!(support(SamplerConfig { min_p: p, ..PLAIN }, &LOGITS), expected, "p = {p}");
     }
 }
 
 #[test]
 fn penalty_applies_once_per_distinct_token_of_the_window() {
-    let config = SamplerConfig {
-        temperature: 0.0,
-        repetition_penalty: 2.0,
-        repetition_window: 3,
-        ..PLAIN
-    };
+    let config =
+        SamplerConfig { temperature: 0.0, repetition_penalty: 2.0, repetition_window: 3, ..PLAIN };
     let mut sampler = Sampler::new(config).unwrap();
     let mut logits = [4.0, 3.0, -1.0, 0.0];
-    let chosen = sampler
-        .sample(&mut logits, &[1, 1, 2, 0, 0], &mut [])
-        .unwrap();
+    let chosen = sampler.sample(&mut logits, &[1, 1, 2, 0, 0], &mut []).unwrap();
     assert_eq!(logits, [2.0, 3.0, -2.0, 0.0]);
     assert_eq!(chosen, 1);
     let mut extreme = [f32::MIN, f32::NEG_INFINITY];
@@ -137,15 +106,9 @@ fn penalty_applies_once_per_distinct_token_of_the_window() {
 fn impossible_tokens_are_never_drawn() {
     let logits = [f32::NEG_INFINITY, 0.0, f32::NEG_INFINITY, 0.0, f32::MIN];
     assert_eq!(support(PLAIN, &logits), [1, 3].into());
-    let hot = SamplerConfig {
-        temperature: f32::MAX,
-        ..PLAIN
-    };
+    let hot = SamplerConfig { temperature: f32::MAX, ..PLAIN };
     assert_eq!(support(hot, &[f32::NEG_INFINITY, -1e3, 5.0]), [1, 2].into());
-    let cold = SamplerConfig {
-        temperature: 1e-45,
-        ..PLAIN
-    };
+    let cold = SamplerConfig { temperature: 1e-45, ..PLAIN };
     assert_eq!(support(cold, &LOGITS), [1, 4].into());
 }
 
@@ -154,11 +117,7 @@ fn impossible_tokens_are_never_drawn() {
 fn draws_follow_the_softmax() {
     for (seed, temperature) in [(1, 1.0), (2, 0.7), (3, 2.5), (u64::MAX, 1.0)] {
         let n = 20_000;
-        let config = SamplerConfig {
-            seed,
-            temperature,
-            ..PLAIN
-        };
+        let config = SamplerConfig { seed, temperature, ..PLAIN };
         let mut counts = [0u32; 8];
         for token in draw(config, &LOGITS, &[], n) {
             counts[token as usize] += 1;
@@ -177,10 +136,7 @@ fn draws_follow_the_softmax() {
 /// Draws are part of the definition, so they may never change.
 #[test]
 fn golden_draws() {
-    let config = SamplerConfig {
-        seed: 42,
-        ..SamplerConfig::default()
-    };
+    let config = SamplerConfig { seed: 42, ..SamplerConfig::default() };
     let drawn = draw(config, &LOGITS, &[1], 16);
     assert_eq!(drawn, [7, 1, 1, 4, 1, 3, 1, 3, 4, 7, 1, 4, 4, 4, 7, 1]);
     let mut resumed = Sampler::new(config).unwrap();
@@ -192,22 +148,10 @@ fn golden_draws() {
 fn configurations_are_validated() {
     let error = |config| Sampler::new(config).unwrap_err().to_string();
     for v in [-0.1, f32::NAN, f32::INFINITY] {
-        let text = error(SamplerConfig {
-            temperature: v,
-            ..PLAIN
-        });
-        assert_eq!(
-            text,
-            format!("temperature {v} is not finite and at least 0")
-        );
-        let text = error(SamplerConfig {
-            repetition_penalty: v,
-            ..PLAIN
-        });
-        assert_eq!(
-            text,
-            format!("repetition penalty {v} is not finite and above 0")
-        );
+        let text = error(SamplerConfig { temperature: v, ..PLAIN });
+        assert_eq!(text, format!("temperature {v} is not finite and at least 0"));
+        let text = error(SamplerConfig { repetition_penalty: v, ..PLAIN });
+        assert_eq!(text, format!("repetition penalty {v} is not finite and above 0"));
     }
     for v in [-0.1, 1.1, f32::NAN] {
         let text = error(SamplerConfig { top_p: v, ..PLAIN });
@@ -215,13 +159,7 @@ fn configurations_are_validated() {
         let text = error(SamplerConfig { min_p: v, ..PLAIN });
         assert_eq!(text, format!("min-p {v} is not between 0 and 1"));
     }
-    assert!(
-        Sampler::new(SamplerConfig {
-            repetition_penalty: 0.0,
-            ..PLAIN
-        })
-        .is_err()
-    );
+    assert!(Sampler::new(SamplerConfig { repetition_penalty: 0.0, ..PLAIN }).is_err());
     assert_eq!(*Sampler::new(PLAIN).unwrap().config(), PLAIN);
 }
 
@@ -229,37 +167,17 @@ fn configurations_are_validated() {
 fn arguments_are_validated() {
     let mut sampler = Sampler::new(PLAIN).unwrap();
     let mut error = |logits: &[f32], recent: &[u32]| {
-        sample(&mut sampler, logits, recent)
-            .unwrap_err()
-            .to_string()
+        sample(&mut sampler, logits, recent).unwrap_err().to_string()
     };
     assert_eq!(error(&[], &[]), "there are no logits");
-    assert_eq!(
-        error(&[0.0, f32::NAN], &[]),
-        "the logit of token 1 is NaN or +∞"
-    );
-    assert_eq!(
-        error(&[f32::INFINITY], &[]),
-        "the logit of token 0 is NaN or +∞"
-    );
+    assert_eq!(error(&[0.0, f32::NAN], &[]), "the logit of token 1 is NaN or +∞");
+    assert_eq!(error(&[f32::INFINITY], &[]), "the logit of token 0 is NaN or +∞");
     assert_eq!(error(&[f32::NEG_INFINITY; 2], &[]), "all logits are −∞");
-    assert_eq!(
-        error(&[0.0; 2], &[2]),
-        "recent token 2 is outside the vocabulary of 2"
-    );
+    assert_eq!(error(&[0.0; 2], &[2]), "recent token 2 is outside the vocabulary of 2");
     let mut short = [Candidate::default(); 2];
     let error = sampler.sample(&mut [0.0; 3], &[], &mut short).unwrap_err();
-    assert_eq!(
-        error,
-        SamplerError::Scratch {
-            expected: 3,
-            actual: 2
-        }
-    );
-    assert_eq!(
-        error.to_string(),
-        "scratch holds 2 candidates, 3 are needed"
-    );
+    assert_eq!(error, SamplerError::Scratch { expected: 3, actual: 2 });
+    assert_eq!(error.to_string(), "scratch holds 2 candidates, 3 are needed");
     assert_eq!(sampler.draws(), 0);
 }
 

@@ -1,9 +1,5 @@
 //! The tokenizer against the sentencepiece library, a brute-force reference, and hostile input.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -37,14 +33,7 @@ impl Arrays {
     ) -> Result<Tokenizer<'a>, TokenizerError> {
         index.resize(index_len(self.count), 0);
         let types = Some(&self.types[..]);
-        Tokenizer::new(
-            &self.strings,
-            self.count,
-            &self.scores,
-            types,
-            special,
-            index,
-        )
+        Tokenizer::new(&self.strings, self.count, &self.scores, types, special, index)
     }
 }
 
@@ -88,10 +77,7 @@ fn decode(tokenizer: &Tokenizer<'_>, tokens: &[u32]) -> Vec<u8> {
 
 /// The arrays of the story model; `None`, with a note, where the file is not at hand.
 fn stories() -> Option<Arrays> {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../shared/data/stories260K-f32.gguf"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/stories260K-f32.gguf");
     let Ok(data) = std::fs::read(path) else {
         println!("skipped: {path} is missing");
         return None;
@@ -104,11 +90,7 @@ fn stories() -> Option<Arrays> {
         let mut end = start;
         for _ in 0..count {
             let length = data[end..end + 8].try_into().unwrap();
-            end += if item > 0 {
-                item
-            } else {
-                8 + u64::from_le_bytes(length) as usize
-            };
+            end += if item > 0 { item } else { 8 + u64::from_le_bytes(length) as usize };
         }
         (data[start..end].to_vec(), count)
     };
@@ -131,10 +113,7 @@ fn story_texts_have_the_tokens_of_sentencepiece() {
         let (text, tokens) = line.split_once(':').unwrap();
         let hex = |i| u8::from_str_radix(&text[i..i + 2], 16).unwrap();
         let text = String::from_utf8((0..text.len()).step_by(2).map(hex).collect()).unwrap();
-        let expected: Vec<u32> = tokens
-            .split_whitespace()
-            .map(|t| t.parse().unwrap())
-            .collect();
+        let expected: Vec<u32> = tokens.split_whitespace().map(|t| t.parse().unwrap()).collect();
         let tokens = encode(&tokenizer, &text).unwrap();
         assert_eq!(tokens, expected, "{text:?}");
         if !text.contains('▁') {
@@ -149,26 +128,14 @@ fn story_texts_have_the_tokens_of_sentencepiece() {
 fn begin_token_is_added_on_demand_and_has_no_text() {
     let arrays = basic(true);
     let mut index = Vec::new();
-    let special = SpecialTokens {
-        add_bos: true,
-        ..SPECIAL
-    };
+    let special = SpecialTokens { add_bos: true, ..SPECIAL };
     let tokenizer = arrays.open(special, &mut index).unwrap();
     assert_eq!(encode(&tokenizer, ""), Ok(vec![1]));
-    assert_eq!(
-        encode(&tokenizer, "A"),
-        Ok(vec![1, 3 + 0xe2, 3 + 0x96, 3 + 0x81, 3 + 0x41])
-    );
-    assert_eq!(
-        decode(&tokenizer, &[1, 2, 3 + 0x41, 0]),
-        "A\u{fffd}".as_bytes()
-    );
+    assert_eq!(encode(&tokenizer, "A"), Ok(vec![1, 3 + 0xe2, 3 + 0x96, 3 + 0x81, 3 + 0x41]));
+    assert_eq!(decode(&tokenizer, &[1, 2, 3 + 0x41, 0]), "A\u{fffd}".as_bytes());
     assert_eq!(tokenizer.kind(3), Ok(TokenKind::Byte));
     assert_eq!(tokenizer.piece(1), Ok(&b"<s>"[..]));
-    assert_eq!(
-        (tokenizer.vocabulary_len(), tokenizer.max_piece_len()),
-        (259, 6)
-    );
+    assert_eq!((tokenizer.vocabulary_len(), tokenizer.max_piece_len()), (259, 6));
 }
 
 #[test]
@@ -178,76 +145,38 @@ fn control_tokens_are_not_spelled_out_by_text() {
     arrays.add("<s", -2.0, 1);
     arrays.add("unused", 9.0, 5);
     let mut index = Vec::new();
-    let special = SpecialTokens {
-        add_space_prefix: false,
-        ..SPECIAL
-    };
+    let special = SpecialTokens { add_space_prefix: false, ..SPECIAL };
     let tokenizer = arrays.open(special, &mut index).unwrap();
-    assert_eq!(
-        encode(&tokenizer, "<s>"),
-        Ok(vec![260, 3 + u32::from(b'>')])
-    );
+    assert_eq!(encode(&tokenizer, "<s>"), Ok(vec![260, 3 + u32::from(b'>')]));
     assert_eq!(decode(&tokenizer, &[261]), b"");
 }
 
 #[test]
 fn user_defined_tokens_are_cut_out_longest_first() {
     let mut arrays = basic(true);
-    for (piece, kind) in [
-        ("▁▁", 4),
-        ("▁▁▁", 4),
-        ("<x>", 4),
-        ("a", 1),
-        ("<xa", 1),
-        ("<x", 1),
-        ("▁", 1),
-        ("aa", 1),
-    ] {
+    for (piece, kind) in
+        [("▁▁", 4), ("▁▁▁", 4), ("<x>", 4), ("a", 1), ("<xa", 1), ("<x", 1), ("▁", 1), ("aa", 1)]
+    {
         arrays.add(piece, -1.0, kind);
     }
     arrays.add(b"a\xc3", 0.0, 4);
     let mut index = Vec::new();
     let tokenizer = arrays.open(SPECIAL, &mut index).unwrap();
     let tokens = encode(&tokenizer, "a<x>a   a    <x>aaé").unwrap();
-    let expected = [
-        265,
-        262,
-        261,
-        262,
-        260,
-        262,
-        260,
-        265,
-        261,
-        266,
-        3 + 0xc3,
-        3 + 0xa9,
-    ];
+    let expected = [265, 262, 261, 262, 260, 262, 260, 265, 261, 266, 3 + 0xc3, 3 + 0xa9];
     assert_eq!(tokens, expected);
     assert_eq!(encode(&tokenizer, "  a"), Ok(vec![260, 262]));
-    assert_eq!(
-        decode(&tokenizer, &tokens),
-        "a<x>a   a    <x>aaé".as_bytes()
-    );
+    assert_eq!(decode(&tokenizer, &tokens), "a<x>a   a    <x>aaé".as_bytes());
 }
 
 #[test]
 fn ties_merge_on_the_left_and_duplicates_give_the_lowest() {
     let mut arrays = basic(false);
-    for (piece, score) in [
-        ("a", -9.0),
-        ("aa", -0.0),
-        ("aa", 5.0),
-        ("b", -9.0),
-        ("ab", 0.0),
-    ] {
+    for (piece, score) in [("a", -9.0), ("aa", -0.0), ("aa", 5.0), ("b", -9.0), ("ab", 0.0)] {
         arrays.add(piece, score, 1);
     }
     let mut index = Vec::new();
-    let special = SpecialTokens {
-        add_space_prefix: false,
-        ..SPECIAL
-    };
+    let special = SpecialTokens { add_space_prefix: false, ..SPECIAL };
     let tokenizer = arrays.open(special, &mut index).unwrap();
     assert_eq!(encode(&tokenizer, "aaa"), Ok(vec![4, 3]));
     assert_eq!(encode(&tokenizer, "aab"), Ok(vec![4, 6]));
@@ -276,10 +205,7 @@ fn long_texts_take_no_quadratic_time() {
         piece = piece.repeat(2);
     }
     let mut index = Vec::new();
-    let special = SpecialTokens {
-        add_space_prefix: false,
-        ..SPECIAL
-    };
+    let special = SpecialTokens { add_space_prefix: false, ..SPECIAL };
     let tokenizer = arrays.open(special, &mut index).unwrap();
     let tokens = encode(&tokenizer, &"a".repeat(1 << 18)).unwrap();
     assert_eq!(tokens, vec![266; 1 << 11]);
@@ -292,51 +218,17 @@ fn arguments_are_checked_with_numbers() {
     let tokenizer = arrays.open(SPECIAL, &mut index).unwrap();
     let mut slots = [Slot::default(); 3];
     let error = tokenizer.encode("ab", &mut [0; 4], &mut slots).unwrap_err();
-    assert_eq!(
-        error,
-        TokenizerError::Output {
-            expected: 5,
-            actual: 4
-        }
-    );
-    let error = tokenizer
-        .encode("abc", &mut [0; 9], &mut slots)
-        .unwrap_err();
-    assert_eq!(
-        error,
-        TokenizerError::Scratch {
-            expected: 4,
-            actual: 3
-        }
-    );
+    assert_eq!(error, TokenizerError::Output { expected: 5, actual: 4 });
+    let error = tokenizer.encode("abc", &mut [0; 9], &mut slots).unwrap_err();
+    assert_eq!(error, TokenizerError::Scratch { expected: 4, actual: 3 });
     let error = tokenizer.decode_piece(3, false, &mut []).unwrap_err();
-    assert_eq!(
-        error,
-        TokenizerError::Output {
-            expected: 1,
-            actual: 0
-        }
-    );
+    assert_eq!(error, TokenizerError::Output { expected: 1, actual: 0 });
     let error = tokenizer.decode_piece(259, false, &mut [0; 9]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "token 259 is outside the vocabulary of 259"
-    );
+    assert_eq!(error.to_string(), "token 259 is outside the vocabulary of 259");
     let mut index = Vec::new();
     let arrays = basic(false);
-    let tokenizer = arrays
-        .open(
-            SpecialTokens {
-                unk: None,
-                ..SPECIAL
-            },
-            &mut index,
-        )
-        .unwrap();
-    assert_eq!(
-        encode(&tokenizer, "x"),
-        Err(TokenizerError::Character { offset: 0 })
-    );
+    let tokenizer = arrays.open(SpecialTokens { unk: None, ..SPECIAL }, &mut index).unwrap();
+    assert_eq!(encode(&tokenizer, "x"), Err(TokenizerError::Character { offset: 0 }));
 }
 
 #[test]
@@ -344,67 +236,19 @@ fn hostile_vocabularies_have_their_own_errors() {
     type Change = fn(&mut Arrays);
     let table: [(Change, TokenizerError); 14] = [
         (|a| *a = Arrays::default(), TokenizerError::EmptyVocabulary),
-        (
-            |a| a.count = usize::MAX / 2 + 1,
-            TokenizerError::TooManyTokens { count: 1 << 63 },
-        ),
-        (
-            |a| a.scores.truncate(11),
-            TokenizerError::ScoresLength {
-                expected: 12,
-                actual: 11,
-            },
-        ),
-        (
-            |a| a.types.push(0),
-            TokenizerError::TypesLength {
-                expected: 12,
-                actual: 13,
-            },
-        ),
-        (
-            |a| a.strings.truncate(a.strings.len() - 1),
-            TokenizerError::TruncatedPiece { token: 2 },
-        ),
-        (
-            |a| a.strings.truncate(7),
-            TokenizerError::TruncatedPiece { token: 0 },
-        ),
-        (
-            |a| a.strings.push(0),
-            TokenizerError::TrailingBytes { count: 1 },
-        ),
-        (
-            |a| a.strings[..8].fill(0xff),
-            TokenizerError::TruncatedPiece { token: 0 },
-        ),
-        (
-            |a| a.add("x", f32::NAN, 1),
-            TokenizerError::Score { token: 3 },
-        ),
-        (
-            |a| a.add("x", f32::INFINITY, 1),
-            TokenizerError::Score { token: 3 },
-        ),
-        (
-            |a| a.add("x", 0.0, 7),
-            TokenizerError::Type { token: 3, value: 7 },
-        ),
-        (
-            |a| a.add("x", 0.0, -1),
-            TokenizerError::Type {
-                token: 3,
-                value: -1,
-            },
-        ),
-        (
-            |a| a.add("<0x-1>", 0.0, 6),
-            TokenizerError::BytePiece { token: 3 },
-        ),
-        (
-            |a| a.add("<0x4g>", 0.0, 6),
-            TokenizerError::BytePiece { token: 3 },
-        ),
+        (|a| a.count = usize::MAX / 2 + 1, TokenizerError::TooManyTokens { count: 1 << 63 }),
+        (|a| a.scores.truncate(11), TokenizerError::ScoresLength { expected: 12, actual: 11 }),
+        (|a| a.types.push(0), TokenizerError::TypesLength { expected: 12, actual: 13 }),
+        (|a| a.strings.truncate(a.strings.len() - 1), TokenizerError::TruncatedPiece { token: 2 }),
+        (|a| a.strings.truncate(7), TokenizerError::TruncatedPiece { token: 0 }),
+        (|a| a.strings.push(0), TokenizerError::TrailingBytes { count: 1 }),
+        (|a| a.strings[..8].fill(0xff), TokenizerError::TruncatedPiece { token: 0 }),
+        (|a| a.add("x", f32::NAN, 1), TokenizerError::Score { token: 3 }),
+        (|a| a.add("x", f32::INFINITY, 1), TokenizerError::Score { token: 3 }),
+        (|a| a.add("x", 0.0, 7), TokenizerError::Type { token: 3, value: 7 }),
+        (|a| a.add("x", 0.0, -1), TokenizerError::Type { token: 3, value: -1 }),
+        (|a| a.add("<0x-1>", 0.0, 6), TokenizerError::BytePiece { token: 3 }),
+        (|a| a.add("<0x4g>", 0.0, 6), TokenizerError::BytePiece { token: 3 }),
     ];
     for (change, expected) in table {
         let mut arrays = basic(false);
@@ -425,34 +269,14 @@ fn hostile_vocabularies_have_their_own_errors() {
     }
     let arrays = basic(false);
     let open = |special| arrays.open(special, &mut Vec::new()).map(|_| ());
-    let far = SpecialTokens {
-        eos: Some(3),
-        ..SPECIAL
-    };
+    let far = SpecialTokens { eos: Some(3), ..SPECIAL };
     assert_eq!(open(far), Err(TokenizerError::Token { token: 3, count: 3 }));
-    let none = SpecialTokens {
-        bos: None,
-        add_bos: true,
-        ..SPECIAL
-    };
+    let none = SpecialTokens { bos: None, add_bos: true, ..SPECIAL };
     assert_eq!(open(none), Err(TokenizerError::MissingBos));
     let types = Some(&arrays.types[..]);
     let mut index = [0; 5];
-    let short = Tokenizer::new(
-        &arrays.strings,
-        3,
-        &arrays.scores,
-        types,
-        SPECIAL,
-        &mut index,
-    );
-    assert_eq!(
-        short.unwrap_err(),
-        TokenizerError::IndexLength {
-            expected: 6,
-            actual: 5
-        }
-    );
+    let short = Tokenizer::new(&arrays.strings, 3, &arrays.scores, types, SPECIAL, &mut index);
+    assert_eq!(short.unwrap_err(), TokenizerError::IndexLength { expected: 6, actual: 5 });
 }
 
 /// Merging as it is defined, by looking at every pair before every merge.

@@ -3,11 +3,11 @@
 use crate::file::{File, LAYERS, VOCABULARY, float_bytes, float_file};
 use crate::planes::{Digits, digit_file};
 use crate::{PROMPT, with_decoder, with_weights};
-use trilane::core::digits::{Group, MatrixError};
+use trilane::core::digits::Group;
 use trilane::core::kernel::{Scalar, Serial};
 use trilane::core::lane::PrecisionLane;
-use trilane::core::model::{Decoder, Line, ModelError};
-use trilane::core::nn::{CacheError, LinearError};
+use trilane::core::model::{Decoder, Line, ModelError, TensorName};
+use trilane::core::nn::CacheError;
 
 fn models() -> [(File, PrecisionLane); 2] {
     let digits = digit_file(3, Digits::Nested(3), Group::G64);
@@ -83,8 +83,8 @@ fn a_token_or_lane_that_does_not_exist_changes_nothing() {
             }
             if lane != PrecisionLane::Float32 {
                 let lane = PrecisionLane::Float32;
-                let error = LinearError::Matrix(MatrixError::Lane { lane });
-                assert_eq!(forward(decoder, 1, lane), Err(ModelError::Compute(error)));
+                let name = TensorName { layer: None, part: "token_embd" };
+                assert_eq!(forward(decoder, 1, lane), Err(ModelError::Lane { name, lane }));
             }
             assert_eq!(decoder.position(), 1);
             assert_eq!(forward(decoder, PROMPT[1], lane), expected[1]);

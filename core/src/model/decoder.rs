@@ -22,6 +22,8 @@ pub type Observer<'o> = &'o mut dyn FnMut(usize, &[f32]);
 #[derive(Debug)]
 pub struct Decoder<'a, 'm, B> {
     weights: Weights<'a, 'm>,
+    /// Whether the weights can be read at each lane, in the order of [`PrecisionLane::ALL`].
+    lanes: [Result<(), ModelError>; 5],
     backend: B,
     cache: KvCache<'a>,
     scratch: &'a mut [f32],
@@ -54,6 +56,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         let b = Buffers::cut(header, capacity, arena)?;
         let cache = KvCache::new(b.cache, header.layers, capacity, header.kv_len())?;
         Ok(Self {
+            lanes: PrecisionLane::ALL.map(|lane| weights.check_lane(lane)),
             weights,
             backend,
             cache,
@@ -97,8 +100,8 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
     ///
     /// # Errors
     /// [`ModelError::Token`] for a token outside the vocabulary, [`ModelError::Cache`] when the
-    /// context is full, [`ModelError::Diverged`] when a value is not finite, [`ModelError::Compute`]
-    /// when a tensor does not hold the lane (see [`Weights::check_lane`]). After an error the
+    /// context is full, [`ModelError::Diverged`] when a value is not finite, [`ModelError::Lane`]
+    /// when the model cannot be read at the lane (see [`Weights::check_lane`]). After an error the
     /// sequence is as before the call.
     pub fn forward(
         &mut self,
@@ -125,6 +128,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         if row >= header.vocabulary {
             return Err(ModelError::Token { token, vocabulary: header.vocabulary });
         }
+        self.lanes.get(lane as usize).copied().unwrap_or(Ok(()))?;
         self.weights.token_embd.row(lane, row, self.x)?;
         let rope = Rope::new(self.cache.len(), header.rope_base, self.cos, self.sin);
         let attention = header.attention;

@@ -34,11 +34,7 @@ struct Pair {
 impl Pair {
     /// Whether this pair merges before the other: higher score first, then further left.
     fn before(&self, other: &Self) -> bool {
-        other
-            .score
-            .total_cmp(&self.score)
-            .then(self.left.cmp(&other.left))
-            == Ordering::Less
+        other.score.total_cmp(&self.score).then(self.left.cmp(&other.left)) == Ordering::Less
     }
 }
 
@@ -59,11 +55,7 @@ pub(super) struct Merger<'s> {
 
 impl<'s> Merger<'s> {
     pub(super) fn new(slots: &'s mut [Slot]) -> Self {
-        Self {
-            slots,
-            symbols: 0,
-            pairs: 0,
-        }
+        Self { slots, symbols: 0, pairs: 0 }
     }
 
     /// Appends a symbol. One with a token stays as it is; others are linked to neighbours.
@@ -71,13 +63,7 @@ impl<'s> Merger<'s> {
         let last = self.symbols.checked_sub(1);
         let open = last.filter(|&i| token == NONE && self.symbol(i as u32).token == NONE);
         let previous = open.map_or(NONE, |i| i as u32);
-        let symbol = Symbol {
-            start,
-            len,
-            previous,
-            next: NONE,
-            token,
-        };
+        let symbol = Symbol { start, len, previous, next: NONE, token };
         self.set_symbol(self.symbols as u32, symbol);
         self.set_next(previous, self.symbols as u32);
         self.symbols += 1;
@@ -95,22 +81,11 @@ impl<'s> Merger<'s> {
                 continue;
             }
             self.set_symbol(left.next, Symbol { len: 0, ..right });
-            let merged = Symbol {
-                len: pair.len,
-                next: right.next,
-                token: pair.token,
-                ..left
-            };
+            let merged = Symbol { len: pair.len, next: right.next, token: pair.token, ..left };
             self.set_symbol(pair.left, merged);
             if right.next != NONE {
                 let after = self.symbol(right.next);
-                self.set_symbol(
-                    right.next,
-                    Symbol {
-                        previous: pair.left,
-                        ..after
-                    },
-                );
+                self.set_symbol(right.next, Symbol { previous: pair.left, ..after });
             }
             if left.previous != NONE {
                 self.offer(left.previous, &lookup);
@@ -122,35 +97,23 @@ impl<'s> Merger<'s> {
     /// The symbols that are left, in the order of the text.
     pub(super) fn symbols(&self) -> impl Iterator<Item = Symbol> {
         let slots = self.slots.get(..self.symbols).unwrap_or_default();
-        slots
-            .iter()
-            .map(|slot| slot.symbol)
-            .filter(|symbol| symbol.len > 0)
+        slots.iter().map(|slot| slot.symbol).filter(|symbol| symbol.len > 0)
     }
 
     /// Puts the pair that starts at `left` into the heap if it is a token.
     fn offer(&mut self, left: u32, lookup: &impl Fn(u32, u32) -> Option<(u32, f32)>) {
-        let Symbol {
-            start, len, next, ..
-        } = self.symbol(left);
+        let Symbol { start, len, next, .. } = self.symbol(left);
         if next == NONE {
             return;
         }
         let len = len + self.symbol(next).len;
         if let Some((token, score)) = lookup(start, len) {
-            self.push(Pair {
-                score,
-                left,
-                len,
-                token,
-            });
+            self.push(Pair { score, left, len, token });
         }
     }
 
     fn symbol(&self, i: u32) -> Symbol {
-        self.slots
-            .get(i as usize)
-            .map_or_else(Symbol::default, |slot| slot.symbol)
+        self.slots.get(i as usize).map_or_else(Symbol::default, |slot| slot.symbol)
     }
 
     fn set_symbol(&mut self, i: u32, symbol: Symbol) {

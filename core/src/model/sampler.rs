@@ -107,16 +107,10 @@ impl fmt::Display for SamplerError {
             Self::Logit { token } => write!(f, "the logit of token {token} is NaN or +∞"),
             Self::Impossible => write!(f, "all logits are −∞"),
             Self::RecentToken { token, count } => {
-                write!(
-                    f,
-                    "recent token {token} is outside the vocabulary of {count}"
-                )
+                write!(f, "recent token {token} is outside the vocabulary of {count}")
             }
             Self::Scratch { expected, actual } => {
-                write!(
-                    f,
-                    "scratch holds {actual} candidates, {expected} are needed"
-                )
+                write!(f, "scratch holds {actual} candidates, {expected} are needed")
             }
         }
     }
@@ -136,10 +130,7 @@ pub struct Candidate {
 impl Candidate {
     /// Greater logits first, then lower tokens.
     fn order(&self, other: &Self) -> Ordering {
-        other
-            .logit
-            .total_cmp(&self.logit)
-            .then(self.token.cmp(&other.token))
+        other.logit.total_cmp(&self.logit).then(self.token.cmp(&other.token))
     }
 }
 
@@ -223,10 +214,7 @@ impl Sampler {
             _ if greedy => &mut [],
             Some(candidates) => candidates,
             None => {
-                return Err(SamplerError::Scratch {
-                    expected: logits.len(),
-                    actual,
-                });
+                return Err(SamplerError::Scratch { expected: logits.len(), actual });
             }
         };
         self.penalise(logits, window);
@@ -260,10 +248,7 @@ impl Sampler {
         if u32::try_from(count).is_err() {
             return Err(SamplerError::TooMany { count });
         }
-        if let Some(token) = logits
-            .iter()
-            .position(|&l| l.is_nan() || l == f32::INFINITY)
-        {
+        if let Some(token) = logits.iter().position(|&l| l.is_nan() || l == f32::INFINITY) {
             return Err(SamplerError::Logit { token });
         }
         if logits.iter().all(|&l| l == f32::NEG_INFINITY) {
@@ -285,11 +270,7 @@ impl Sampler {
         for (i, token) in window.iter().enumerate() {
             let seen = window.get(..i).is_some_and(|before| before.contains(token));
             if let (false, Some(logit)) = (seen, logits.get_mut(*token as usize)) {
-                let changed = if *logit > 0.0 {
-                    *logit / penalty
-                } else {
-                    *logit * penalty
-                };
+                let changed = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
                 if logit.is_finite() {
                     *logit = changed.clamp(f32::MIN, f32::MAX);
                 }
@@ -311,11 +292,7 @@ fn arg_max(logits: &[f32]) -> u32 {
 
 /// Sorts the k best to the front and returns them; k = 0 means all.
 fn top_k(candidates: &mut [Candidate], k: usize) -> &mut [Candidate] {
-    let k = if k == 0 {
-        candidates.len()
-    } else {
-        k.min(candidates.len())
-    };
+    let k = if k == 0 { candidates.len() } else { k.min(candidates.len()) };
     if k < candidates.len() {
         candidates.select_nth_unstable_by(k, Candidate::order);
     }
@@ -326,10 +303,7 @@ fn top_k(candidates: &mut [Candidate], k: usize) -> &mut [Candidate] {
 
 /// Sets each weight to exp((ℓ − ℓ₀)/T), ℓ₀ the first logit.
 fn weigh(sorted: &mut [Candidate], temperature: f32) {
-    let Some(&Candidate {
-        logit: greatest, ..
-    }) = sorted.first()
-    else {
+    let Some(&Candidate { logit: greatest, .. }) = sorted.first() else {
         return;
     };
     for candidate in sorted {
@@ -411,13 +385,6 @@ mod tests {
     #[test]
     fn random_is_split_mix() {
         let first = [0, 1, 2].map(|counter| random(1_234_567, counter));
-        assert_eq!(
-            first,
-            [
-                6457827717110365317,
-                3203168211198807973,
-                9817491932198370423
-            ]
-        );
+        assert_eq!(first, [6457827717110365317, 3203168211198807973, 9817491932198370423]);
     }
 }

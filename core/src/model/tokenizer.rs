@@ -74,11 +74,7 @@ impl<'t> Source<'t> {
         let end = start.saturating_add(len).saturating_sub(self.prefix) as usize;
         let text = self.text.get(first..end).unwrap_or_default();
         spaces.iter().chain(text).flat_map(|&byte| {
-            let (bytes, n) = if byte == b' ' {
-                (SPACE, 3)
-            } else {
-                ([byte, 0, 0], 1)
-            };
+            let (bytes, n) = if byte == b' ' { (SPACE, 3) } else { ([byte, 0, 0], 1) };
             bytes.into_iter().take(n)
         })
     }
@@ -107,15 +103,9 @@ impl<'a> Tokenizer<'a> {
         special: SpecialTokens,
         index: &'a mut [u32],
     ) -> Result<Self, TokenizerError> {
-        let implied = Implied {
-            control: [special.bos, special.eos],
-            unknown: special.unk,
-        };
+        let implied = Implied { control: [special.bos, special.eos], unknown: special.unk };
         let vocab = Vocab::new(strings, count, scores, types, implied, index)?;
-        for token in [special.bos, special.eos, special.unk]
-            .into_iter()
-            .flatten()
-        {
+        for token in [special.bos, special.eos, special.unk].into_iter().flatten() {
             if token as usize >= count {
                 return Err(TokenizerError::Token { token, count });
             }
@@ -164,11 +154,7 @@ impl<'a> Tokenizer<'a> {
 
     fn known(&self, token: u32) -> Result<(), TokenizerError> {
         let count = self.vocab.len();
-        if (token as usize) < count {
-            Ok(())
-        } else {
-            Err(TokenizerError::Token { token, count })
-        }
+        if (token as usize) < count { Ok(()) } else { Err(TokenizerError::Token { token, count }) }
     }
 
     /// Writes the tokens of `text` to `out`; returns how many. Exact.
@@ -190,14 +176,10 @@ impl<'a> Tokenizer<'a> {
             return Err(TokenizerError::TextLength { len_bytes });
         }
         let (expected, actual) = (scratch_len(len_bytes), scratch.len());
-        let scratch = scratch
-            .get_mut(..expected)
-            .ok_or(TokenizerError::Scratch { expected, actual })?;
+        let scratch =
+            scratch.get_mut(..expected).ok_or(TokenizerError::Scratch { expected, actual })?;
         let prefix = u32::from(self.special.add_space_prefix && !text.is_empty());
-        let source = Source {
-            text: text.as_bytes(),
-            prefix,
-        };
+        let source = Source { text: text.as_bytes(), prefix };
         let mut merger = Merger::new(scratch);
         self.split(text, source, &mut merger);
         let longest = self.vocab.longest();
@@ -218,10 +200,7 @@ impl<'a> Tokenizer<'a> {
             self.emit(source, symbol, out, &mut written)?;
         }
         if written > out.len() {
-            return Err(TokenizerError::Output {
-                expected: written,
-                actual: out.len(),
-            });
+            return Err(TokenizerError::Output { expected: written, actual: out.len() });
         }
         Ok(written)
     }
@@ -253,10 +232,7 @@ impl<'a> Tokenizer<'a> {
         len: u32,
         merger: &mut Merger<'_>,
     ) -> u32 {
-        match self
-            .vocab
-            .longest_user_defined(source.normalised(start, total - start))
-        {
+        match self.vocab.longest_user_defined(source.normalised(start, total - start)) {
             Some((token, len_normalised)) => {
                 let len = source_len(source, start, total - start, len_normalised);
                 merger.push_symbol(start, len, token);
@@ -284,10 +260,7 @@ impl<'a> Tokenizer<'a> {
         };
         if let Some(token) = token {
             put(out, written, token);
-        } else if bytes
-            .clone()
-            .all(|byte| self.vocab.find_byte(byte).is_some())
-        {
+        } else if bytes.clone().all(|byte| self.vocab.find_byte(byte).is_some()) {
             for token in bytes.filter_map(|byte| self.vocab.find_byte(byte)) {
                 put(out, written, token);
             }
@@ -323,8 +296,7 @@ impl<'a> Tokenizer<'a> {
             TokenKind::Byte => {
                 let mut written = 0;
                 let byte = self.vocab.byte(token);
-                byte.into_iter()
-                    .for_each(|byte| put(out, &mut written, byte));
+                byte.into_iter().for_each(|byte| put(out, &mut written, byte));
                 return finish(out, written);
             }
         };
@@ -367,10 +339,7 @@ fn put<T>(out: &mut [T], written: &mut usize, item: T) {
 
 fn finish(out: &[u8], written: usize) -> Result<usize, TokenizerError> {
     if written > out.len() {
-        return Err(TokenizerError::Output {
-            expected: written,
-            actual: out.len(),
-        });
+        return Err(TokenizerError::Output { expected: written, actual: out.len() });
     }
     Ok(written)
 }

@@ -11,10 +11,7 @@ impl Utf8Stream {
     /// A stream at its start.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            held: [0; 4],
-            len: 0,
-        }
+        Self { held: [0; 4], len: 0 }
     }
 
     /// Length of output that is always enough for `len_bytes` of input: each byte, and the held

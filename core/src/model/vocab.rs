@@ -120,30 +120,19 @@ impl<'a> Vocab<'a> {
             return Err(TokenizerError::EmptyVocabulary);
         }
         if scores.len() != len_bytes {
-            return Err(TokenizerError::ScoresLength {
-                expected: len_bytes,
-                actual: scores.len(),
-            });
+            return Err(TokenizerError::ScoresLength { expected: len_bytes, actual: scores.len() });
         }
         if let Some(types) = types
             && types.len() != len_bytes
         {
-            return Err(TokenizerError::TypesLength {
-                expected: len_bytes,
-                actual: types.len(),
-            });
+            return Err(TokenizerError::TypesLength { expected: len_bytes, actual: types.len() });
         }
         if u32::try_from(strings.len()).is_err() {
-            return Err(TokenizerError::StringsLength {
-                len_bytes: strings.len(),
-            });
+            return Err(TokenizerError::StringsLength { len_bytes: strings.len() });
         }
         let index = index
             .get_mut(..index_len)
-            .ok_or(TokenizerError::IndexLength {
-                expected: index_len,
-                actual,
-            })?;
+            .ok_or(TokenizerError::IndexLength { expected: index_len, actual })?;
         let (offsets, order) = index.split_at_mut(count);
 
         let mut end = 0usize;
@@ -156,9 +145,7 @@ impl<'a> Vocab<'a> {
             end = next;
         }
         if end != strings.len() {
-            return Err(TokenizerError::TrailingBytes {
-                count: strings.len() - end,
-            });
+            return Err(TokenizerError::TrailingBytes { count: strings.len() - end });
         }
         let mut vocab = Self {
             strings,
@@ -179,10 +166,7 @@ impl<'a> Vocab<'a> {
         }
         let group = |token: u32| vocab.kind(token).group();
         order.sort_unstable_by(|&a, &b| {
-            group(a)
-                .cmp(&group(b))
-                .then_with(|| vocab.piece(a).cmp(vocab.piece(b)))
-                .then(a.cmp(&b))
+            group(a).cmp(&group(b)).then_with(|| vocab.piece(a).cmp(vocab.piece(b))).then(a.cmp(&b))
         });
         let order: &'a [u32] = order;
         let ends = [0, 1, 2].map(|last| order.partition_point(|&t| group(t) <= last));
@@ -200,10 +184,7 @@ impl<'a> Vocab<'a> {
         if let Some(value) = self.types.and_then(|types| word(types, token as usize))
             && TokenKind::from_gguf(value as i32).is_none()
         {
-            return Err(TokenizerError::Type {
-                token,
-                value: value as i32,
-            });
+            return Err(TokenizerError::Type { token, value: value as i32 });
         }
         if self.kind(token) == TokenKind::Byte && byte_value(self.piece(token)).is_none() {
             return Err(TokenizerError::BytePiece { token });
@@ -261,9 +242,7 @@ impl<'a> Vocab<'a> {
 
     /// The lowest normal token with exactly these bytes.
     pub(super) fn find(&self, target: impl Iterator<Item = u8> + Clone) -> Option<u32> {
-        self.search(self.normal, |piece| {
-            piece.iter().copied().cmp(target.clone())
-        })
+        self.search(self.normal, |piece| piece.iter().copied().cmp(target.clone()))
     }
 
     /// The token of a byte.

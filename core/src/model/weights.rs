@@ -152,19 +152,21 @@ impl<'a, 'm> Weights<'a, 'm> {
             .chain(core::iter::once(outside("output", &self.output)))
     }
 
-    /// Checks that every tensor can be read at a lane, and that some tensor really is.
+    /// Checks that the model can be read at a lane: that some tensor is, and for
+    /// [`PrecisionLane::Float32`] that every tensor is. Tensors that are not stored at that lane,
+    /// or kept above it, are read at the nearest lane that they have.
     ///
     /// # Errors
-    /// [`ModelError::Lane`] with the first tensor that cannot, or the embedding table when every
-    /// tensor would be read at another lane.
+    /// [`ModelError::Lane`] with a tensor that is not.
     pub fn check_lane(&self, lane: PrecisionLane) -> Result<(), ModelError> {
-        let mut read = false;
-        for (name, linear) in self.linears() {
-            linear.bytes(lane).map_err(|_| ModelError::Lane { name, lane })?;
-            read |= linear.lane(lane) == lane;
+        let mut others = self.linears().filter(|(_, linear)| linear.lane(lane) != lane);
+        let Some((name, _)) = others.next() else { return Ok(()) };
+        let none = others.count() + 1 == self.linears().count();
+        if none || lane == PrecisionLane::Float32 {
+            Err(ModelError::Lane { name, lane })
+        } else {
+            Ok(())
         }
-        let name = TensorName { layer: None, part: "token_embd" };
-        if read { Ok(()) } else { Err(ModelError::Lane { name, lane }) }
     }
 
     /// Bytes of weights that one token reads at a lane: every linear layer once, of the embedding
@@ -173,6 +175,7 @@ impl<'a, 'm> Weights<'a, 'm> {
     /// # Errors
     /// [`ModelError::Lane`] when a tensor is not stored at that lane.
     pub fn bytes_per_token(&self, lane: PrecisionLane) -> Result<usize, ModelError> {
+        self.check_lane(lane)?;
         let mut bytes = (2 * self.header.layers + 1) * self.header.dim * size_of::<f32>();
         for (name, linear) in self.linears() {
             let all = linear.bytes(lane).map_err(|_| ModelError::Lane { name, lane })?;

@@ -61,7 +61,8 @@ impl From<QuantError> for LinearError {
 /// A matrix of rows × cols weights.
 #[derive(Clone, Copy, Debug)]
 pub enum Linear<'a> {
-    /// Digit planes. Read at the lane asked for, but never below `floor`.
+    /// Digit planes. Read at the lane asked for, but never below `floor`, and at the highest lane
+    /// stored when that is lower.
     Digits {
         /// The planes.
         matrix: DigitMatrix<'a>,
@@ -122,7 +123,7 @@ impl<'a> Linear<'a> {
     /// The lane at which the layer is read when `lane` is asked for.
     pub fn lane(&self, lane: PrecisionLane) -> PrecisionLane {
         match self {
-            Self::Digits { floor, .. } => lane.max(*floor),
+            Self::Digits { matrix, floor } => lane.max(*floor).min(matrix.top_lane()),
             Self::Blocks { .. } => PrecisionLane::Float32,
         }
     }
