@@ -1,2 +1,65 @@
-//! The `trilane` command.
-fn main() {}
+//! The `trilane` command: arguments in, the library's answers out.
+
+mod args;
+mod convert;
+mod error;
+mod inspect;
+mod load;
+mod progress;
+mod table;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use error::Error;
+use std::io::{Write, stderr, stdout};
+use std::process::ExitCode;
+
+/// Low-bit neural networks with the same bits everywhere.
+///
+/// A converted file holds several lanes at once: the same weights at 3, 5 and 7 bits. A lower lane
+/// reads fewer bytes, so it runs faster and is less precise.
+#[derive(Parser, Debug)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  trilane inspect model.gguf
+  trilane convert model.gguf nested.gguf --lane bit7
+  trilane verify nested.gguf
+
+Exit codes: 0 done, 1 failed (results differ, for one), 2 wrong arguments, 3 a file's contents are
+wrong, 4 a file cannot be read or written."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Convert(convert::ConvertArgs),
+    Inspect(inspect::InspectArgs),
+    Verify(verify::VerifyArgs),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = stdout().lock();
+    let result = match arguments.command {
+        Command::Convert(args) => convert::convert(&args, &mut out),
+        Command::Inspect(args) => inspect::inspect(&args, &mut out),
+        Command::Verify(args) => verify::verify(&args, &mut out),
+    };
+    let result = result.and_then(|()| Ok(out.flush()?));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !matches!(error, Error::Closed) {
+                // Without standard error there is nowhere left to say it.
+                let _ = writeln!(stderr(), "trilane: {error}");
+            }
+            ExitCode::from(error.code())
+        }
+    }
+}

@@ -105,6 +105,8 @@ pub struct TensorReport {
     /// For each lane stored: bits read for a weight, scales included, and the relative error
     /// `√(Σ(w − w')² / Σw²)`. Empty for a tensor copied as it is.
     pub lanes: Vec<LaneReport>,
+    /// The lowest lane that the tensor may be read at.
+    pub floor: PrecisionLane,
 }
 
 /// One lane of a converted tensor.
@@ -159,6 +161,7 @@ pub fn convert(
                 shape: (tensor.rows(), tensor.cols()),
                 bytes: (tensor.data().len(), tensor.data().len()),
                 lanes: Vec::new(),
+                floor: planned.floor,
             };
             if let Some(top) = planned.top {
                 let packed = pack(tensor, top, options.group)?;

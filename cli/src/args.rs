@@ -1,0 +1,61 @@
+//! Arguments that several commands share, and reading their values.
+
+use clap::Args;
+use trilane::core::kernel::{Isa, Level};
+use trilane::core::lane::PrecisionLane;
+use trilane::std::level;
+
+/// How to compute.
+#[derive(Args, Debug)]
+pub(crate) struct ComputeArgs {
+    /// Threads to compute with [default: one for each core]. Results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Instruction set: scalar, avx2, avx512, neon or neondot [default: the best of this machine].
+    /// Results do not depend on it
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    pub(crate) level: Option<Level>,
+}
+
+/// The lane to read at.
+#[derive(Args, Debug)]
+pub(crate) struct LaneArg {
+    /// Lane to read weights at: float, bit7, bit5, bit3 or ternary [default: the highest stored]
+    #[arg(long, value_name = "LANE", value_parser = parse_lane)]
+    pub(crate) lane: Option<PrecisionLane>,
+}
+
+fn parse_level(name: &str) -> Result<Level, String> {
+    let has: Vec<String> = level::levels().map(|level| level.to_string()).collect();
+    Isa::from_name(name)
+        .and_then(level::level)
+        .ok_or_else(|| format!("this machine has {}", has.join(", ")))
+}
+
+/// Reads the name of a lane.
+pub(crate) fn parse_lane(name: &str) -> Result<PrecisionLane, String> {
+    PrecisionLane::from_name(name)
+        .ok_or_else(|| format!("expected one of {}", lane_names(&PrecisionLane::ALL)))
+}
+
+/// Reads the name of a lane that is stored in digit planes.
+pub(crate) fn parse_stored_lane(name: &str) -> Result<PrecisionLane, String> {
+    match parse_lane(name) {
+        Ok(PrecisionLane::Float32) | Err(_) => {
+            Err("expected one of ternary, bit3, bit5, bit7".into())
+        }
+        lane => lane,
+    }
+}
+
+/// Reads `PATTERN=LANE`.
+pub(crate) fn parse_keep(text: &str) -> Result<(String, PrecisionLane), String> {
+    let (pattern, lane) =
+        text.rsplit_once('=').ok_or("expected PATTERN=LANE, such as token_embd*=bit7")?;
+    Ok((pattern.into(), parse_lane(lane)?))
+}
+
+/// Names of lanes, highest last, with commas.
+pub(crate) fn lane_names(lanes: &[PrecisionLane]) -> String {
+    lanes.iter().map(|lane| lane.name()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,118 @@
+//! From a file name to weights that are ready to compute.
+
+use crate::args::{ComputeArgs, lane_names};
+use crate::error::Error;
+use std::path::Path;
+use trilane::core::gguf::Gguf;
+use trilane::core::kernel::Level;
+use trilane::core::lane::PrecisionLane;
+use trilane::core::model::{Header, Layer, ModelError, Weights};
+use trilane::std::threads::Threads;
+use trilane::std::{level, memory};
+
+/// What computes.
+pub(crate) struct Compute {
+    /// The threads.
+    pub(crate) threads: Threads,
+    /// The instruction set.
+    pub(crate) level: Level,
+}
+
+impl ComputeArgs {
+    /// Starts the threads.
+    pub(crate) fn start(&self) -> Result<Compute, Error> {
+        let threads = threads(self.threads.map_or(0, usize::from))?;
+        Ok(Compute { threads, level: self.level.unwrap_or_else(level::detect) })
+    }
+}
+
+/// A pool of that many threads; 0 for as many as the machine has.
+pub(crate) fn threads(count: usize) -> Result<Threads, Error> {
+    Threads::new(count).map_err(|e| Error::Other(format!("{count} threads: {e}")))
+}
+
+/// A parsed file that the decoder can run, with memory for its layers.
+pub(crate) struct Model<'m> {
+    pub(crate) gguf: Gguf<'m>,
+    pub(crate) header: Header,
+    layers: Vec<Layer<'m>>,
+}
+
+impl<'m> Model<'m> {
+    /// Reads the header.
+    pub(crate) fn read(path: &Path, gguf: Gguf<'m>) -> Result<Self, Error> {
+        let header = Header::read(&gguf).map_err(|e| refused(path, &gguf, e))?;
+        let layers = memory::layers(&gguf, &header);
+        Ok(Self { gguf, header, layers })
+    }
+
+    /// Finds and checks the weights.
+    pub(crate) fn weights(&mut self, path: &Path) -> Result<Weights<'_, 'm>, Error> {
+        Weights::load(&self.gguf, &mut self.layers).map_err(|e| refused(path, &self.gguf, e))
+    }
+
+    /// Whether the embedding table is also the output matrix.
+    pub(crate) fn is_tied(&self) -> bool {
+        !self.gguf.tensors().any(|t| t.name().starts_with("output.weight"))
+    }
+}
+
+/// A model error, with what the file has where the error does not say.
+fn refused(path: &Path, gguf: &Gguf<'_>, error: ModelError) -> Error {
+    match error {
+        ModelError::Architecture => {
+            let found = gguf.get("general.architecture").and_then(|v| v.as_str()).unwrap_or("?");
+            let what = format!("general.architecture: expected \"llama\", found {found:?}");
+            Error::file(path, what)
+        }
+        ModelError::Memory { what: "layers", expected, actual } => {
+            let what = format!("block_count: {expected} layers, but only {actual} tensors");
+            Error::file(path, what)
+        }
+        error => Error::file(path, error),
+    }
+}
+
+/// Every lane that the weights can be read at, lowest first.
+pub(crate) fn lanes(weights: &Weights<'_, '_>) -> Vec<PrecisionLane> {
+    PrecisionLane::ALL.into_iter().filter(|&lane| weights.check_lane(lane).is_ok()).collect()
+}
+
+/// The lane asked for, or the highest one.
+pub(crate) fn choose_lane(
+    path: &Path,
+    weights: &Weights<'_, '_>,
+    asked: Option<PrecisionLane>,
+) -> Result<PrecisionLane, Error> {
+    let lanes = lanes(weights);
+    match asked {
+        Some(lane) if lanes.contains(&lane) => Ok(lane),
+        Some(lane) => Err(Error::Usage(format!(
+            "{}: lane {lane} is not stored; the file has {}",
+            path.display(),
+            lane_names(&lanes)
+        ))),
+        None => lanes
+            .last()
+            .copied()
+            .ok_or_else(|| Error::file(path, "no lane is stored for every tensor")),
+    }
+}
+
+/// Weights of all linear layers, and the bytes of reading each once at a lane, the shared matrix of
+/// a model that is tied counted once.
+pub(crate) fn stored(
+    weights: &Weights<'_, '_>,
+    tied: bool,
+    lane: PrecisionLane,
+) -> Result<(usize, usize), ModelError> {
+    let (mut count, mut bytes) = (0, 0);
+    for (name, linear) in weights.linears() {
+        if tied && name.layer.is_none() && name.part == "output" {
+            continue;
+        }
+        count += linear.rows() * linear.cols();
+        bytes += linear.bytes(lane).map_err(|_| ModelError::Lane { name, lane })?;
+    }
+    Ok((count, bytes))
+}

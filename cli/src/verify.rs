@@ -1,0 +1,204 @@
+//! `trilane verify`: the digest that is the same on every machine.
+
+use crate::args::{ComputeArgs, LaneArg};
+use crate::error::Error;
+use crate::load::{Compute, Model, choose_lane, lanes, threads};
+use crate::progress::bar;
+use crate::table::Table;
+use clap::Args;
+use serde_json::{Map, Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+use trilane::core::lane::PrecisionLane;
+use trilane::core::model::{Decoder, Digest, VERIFY_TOKENS, Weights, verify as fixed_run};
+use trilane::std::mapped::MappedFile;
+use trilane::std::{level, memory};
+
+/// Show the digest of a fixed run, which is the same on every machine
+///
+/// Sixteen fixed tokens run through the model at each lane. Every layer's output and the logits
+/// are hashed to the bit. Two machines that print the same digest compute the same.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  trilane verify nested.gguf                     every lane of the file
+  trilane verify nested.gguf --lane bit3 --json  one lane, for a program
+  trilane verify nested.gguf --all-levels        every instruction set of this machine, 1 and 2
+                                                 threads; exit code 1 when they differ")]
+pub(crate) struct VerifyArgs {
+    /// Model (GGUF)
+    file: PathBuf,
+    #[command(flatten)]
+    lane: LaneArg,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Print JSON: digest, lanes, level, threads
+    #[arg(long)]
+    json: bool,
+    /// Run every instruction set of this machine with 1 and 2 threads and compare
+    #[arg(long, conflicts_with_all = ["level", "threads"])]
+    all_levels: bool,
+}
+
+/// The fixed run of one lane.
+#[derive(Debug, PartialEq, Eq)]
+struct LaneDigest {
+    lane: PrecisionLane,
+    /// One for each layer, and the logits.
+    layers: Vec<Digest>,
+    all: Digest,
+}
+
+/// Runs the command.
+pub(crate) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error> {
+    let path = &args.file;
+    let file = MappedFile::open(path)?;
+    let mut model = Model::read(path, file.gguf()?)?;
+    let weights = model.weights(path)?;
+    let lanes = match args.lane.lane {
+        Some(lane) => vec![choose_lane(path, &weights, Some(lane))?],
+        None => lanes(&weights),
+    };
+    let computes = if args.all_levels {
+        let mut computes = Vec::new();
+        for level in level::levels() {
+            for count in [1, 2] {
+                computes.push(Compute { threads: threads(count)?, level });
+            }
+        }
+        computes
+    } else {
+        vec![args.compute.start()?]
+    };
+    let progress = bar("verifying", computes.len() * lanes.len());
+    let mut runs = Vec::new();
+    for compute in &computes {
+        let mut run = Vec::new();
+        for &lane in &lanes {
+            run.push(digest(args, weights, compute, lane)?);
+            progress.step(1);
+        }
+        runs.push(run);
+    }
+    drop(progress);
+    match (runs.first(), computes.first(), args.all_levels) {
+        (Some(run), Some(compute), false) => show(args, compute, run, out),
+        _ => compare(args, &computes, &runs, out),
+    }
+}
+
+fn digest(
+    args: &VerifyArgs,
+    weights: Weights<'_, '_>,
+    compute: &Compute,
+    lane: PrecisionLane,
+) -> Result<LaneDigest, Error> {
+    let run = || {
+        let header = *weights.header();
+        let mut arena = memory::arena(&header, VERIFY_TOKENS)?;
+        let mut decoder = Decoder::new(weights, compute.level, VERIFY_TOKENS, &mut arena)?;
+        let mut layers = vec![Digest::default(); header.layers + 1];
+        let all = fixed_run(&mut decoder, &compute.threads, lane, &mut layers)?;
+        Ok(LaneDigest { lane, layers, all })
+    };
+    run().map_err(|e: trilane::core::model::ModelError| Error::file(&args.file, e))
+}
+
+/// The digest over the lanes' digests, lowest lane first.
+fn combined(run: &[LaneDigest]) -> Digest {
+    let mut digest = Digest::default();
+    run.iter().for_each(|lane| digest.bytes(&lane.all.value().to_le_bytes()));
+    digest
+}
+
+fn hex(digest: Digest) -> String {
+    format!("{:016x}", digest.value())
+}
+
+fn lanes_json(run: &[LaneDigest]) -> Map<String, Value> {
+    run.iter()
+        .map(|lane| {
+            let digests: Vec<String> = lane.layers.iter().map(|&d| hex(d)).collect();
+            let (logits, layers) =
+                digests.split_last().map_or((None, &[][..]), |(l, r)| (Some(l), r));
+            let value = json!({ "digest": hex(lane.all), "layers": layers, "logits": logits });
+            (lane.lane.name().to_owned(), value)
+        })
+        .collect()
+}
+
+fn show(
+    args: &VerifyArgs,
+    compute: &Compute,
+    run: &[LaneDigest],
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    if args.json {
+        let value = json!({
+            "digest": hex(combined(run)),
+            "lanes": lanes_json(run),
+            "level": compute.level.to_string(),
+            "threads": compute.threads.count(),
+        });
+        return Ok(writeln!(out, "{value}")?);
+    }
+    let headings = ["layer"].into_iter().chain(run.iter().map(|lane| lane.lane.name()));
+    let mut table = Table::new(headings);
+    let layers = run.first().map_or(0, |lane| lane.layers.len());
+    for layer in 0..layers {
+        let name = if layer + 1 == layers { "logits".into() } else { layer.to_string() };
+        let digests = run.iter().filter_map(|lane| lane.layers.get(layer)).map(|&d| hex(d));
+        table.row([name].into_iter().chain(digests));
+    }
+    table.row(["all".to_owned()].into_iter().chain(run.iter().map(|lane| hex(lane.all))));
+    table.write(out)?;
+    writeln!(out, "\ndigest  {}", hex(combined(run)))?;
+    Ok(())
+}
+
+fn compare(
+    args: &VerifyArgs,
+    computes: &[Compute],
+    runs: &[Vec<LaneDigest>],
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let agree = runs.windows(2).all(|pair| pair.first() == pair.last());
+    let first = runs.first().map_or(&[][..], |run| run);
+    if args.json {
+        let all: Vec<Value> = computes
+            .iter()
+            .zip(runs)
+            .map(|(compute, run)| {
+                json!({
+                    "level": compute.level.to_string(),
+                    "threads": compute.threads.count(),
+                    "digest": hex(combined(run)),
+                })
+            })
+            .collect();
+        let value = json!({
+            "agree": agree,
+            "digest": hex(combined(first)),
+            "lanes": lanes_json(first),
+            "runs": all,
+        });
+        writeln!(out, "{value}")?;
+    } else {
+        let lanes = first.iter().map(|lane| lane.lane.name());
+        let mut table = Table::new(["level", "threads"].into_iter().chain(lanes).chain(["digest"]));
+        for (compute, run) in computes.iter().zip(runs) {
+            let start = [compute.level.to_string(), compute.threads.count().to_string()];
+            let digests = run.iter().map(|lane| hex(lane.all)).chain([hex(combined(run))]);
+            table.row(start.into_iter().chain(digests));
+        }
+        table.write(out)?;
+        if agree {
+            writeln!(out, "\nall agree\ndigest  {}", hex(combined(first)))?;
+        }
+    }
+    if agree {
+        return Ok(());
+    }
+    let what = "digests differ between instruction sets or numbers of threads";
+    Err(Error::Other(format!("{}: {what}", args.file.display())))
+}
