@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use trilane::core::digits::Group;
 use trilane::core::lane::PrecisionLane;
 use trilane::std::convert::{ConvertOptions, LaneReport, TensorReport, convert as convert_file};
+use trilane::std::gguf_writer::remove_temporaries;
 use trilane::std::mapped::MappedFile;
 
 /// Store a model's matrices in digit planes, several lanes in one file
@@ -53,6 +54,9 @@ pub(crate) struct ConvertArgs {
     json: bool,
 }
 
+/// The exit code after an interrupt, as shells have it: 128 and the signal's number.
+const INTERRUPTED: i32 = 130;
+
 fn parse_group(text: &str) -> Result<Group, String> {
     match text {
         "32" => Ok(Group::G32),
@@ -69,6 +73,12 @@ pub(crate) fn convert(args: &ConvertArgs, out: &mut dyn Write) -> Result<(), Err
     let gguf = file.gguf()?;
     let options = ConvertOptions { lane: args.lane, group: args.group, keep: args.keep.clone() };
     let threads = threads(args.threads.map_or(0, usize::from))?;
+    let interrupted = to.clone();
+    // Without a handler an interrupt leaves the hidden temporary file, and nothing else.
+    let _ = ctrlc::set_handler(move || {
+        remove_temporaries(&interrupted);
+        std::process::exit(INTERRUPTED);
+    });
     let progress = bar("converting", gguf.tensors().len());
     let reports = threads.install(|| convert_file(&gguf, to, &options, &mut |_| progress.step(1)));
     drop(progress);

@@ -7,6 +7,7 @@ use trilane::core::gguf::Gguf;
 use trilane::core::kernel::Level;
 use trilane::core::lane::PrecisionLane;
 use trilane::core::model::{Header, Layer, ModelError, Weights};
+use trilane::std::text::Text;
 use trilane::std::threads::Threads;
 use trilane::std::{level, memory};
 
@@ -71,6 +72,22 @@ fn refused(path: &Path, gguf: &Gguf<'_>, error: ModelError) -> Error {
         }
         error => Error::file(path, error),
     }
+}
+
+/// The vocabulary of a model, which has to have as many tokens as the model.
+pub(crate) fn read_text<'a>(
+    path: &Path,
+    gguf: &Gguf<'a>,
+    header: &Header,
+    index: &'a mut [u32],
+) -> Result<Text<'a>, Error> {
+    let text = Text::new(gguf, index).map_err(|e| Error::file(path, e))?;
+    let (expected, found) = (header.vocabulary, text.tokenizer().vocabulary_len());
+    if expected != found {
+        let what = format!("the vocabulary: expected {expected} tokens, found {found}");
+        return Err(Error::file(path, what));
+    }
+    Ok(text)
 }
 
 /// Every lane that the weights can be read at, lowest first.

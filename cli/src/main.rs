@@ -3,9 +3,12 @@
 mod args;
 mod convert;
 mod error;
+mod generate;
 mod inspect;
 mod load;
+mod perplexity;
 mod progress;
+mod run;
 mod table;
 mod verify;
 
@@ -20,12 +23,15 @@ use std::process::ExitCode;
 /// reads fewer bytes, so it runs faster and is less precise.
 #[derive(Parser, Debug)]
 #[command(
+    name = "trilane",
     version,
     arg_required_else_help = true,
     after_help = "\
 Examples:
   trilane inspect model.gguf
   trilane convert model.gguf nested.gguf --lane bit7
+  trilane run nested.gguf --prompt 'Once upon a time' --lane bit5
+  trilane perplexity nested.gguf --text sample.txt --lane bit3
   trilane verify nested.gguf
 
 Exit codes: 0 done, 1 failed (results differ, for one), 2 wrong arguments, 3 a file's contents are
@@ -38,18 +44,22 @@ struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Run(run::RunArgs),
     Convert(convert::ConvertArgs),
     Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
+    Perplexity(perplexity::PerplexityArgs),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = stdout().lock();
     let result = match arguments.command {
+        Command::Run(args) => run::run(&args, &mut out),
         Command::Convert(args) => convert::convert(&args, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, &mut out),
         Command::Verify(args) => verify::verify(&args, &mut out),
+        Command::Perplexity(args) => perplexity::perplexity(&args, &mut out),
     };
     let result = result.and_then(|()| Ok(out.flush()?));
     match result {

@@ -63,6 +63,11 @@ pub(crate) fn bytes(count: usize) -> String {
     format!("{value:.decimals$} {name}")
 }
 
+/// A number of things: `1 token`, `2 tokens`.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Bits for each of `weights` weights that take `bytes` bytes.
 pub(crate) fn bits_per_weight(bytes: usize, weights: usize) -> f64 {
     8.0 * bytes as f64 / weights.max(1) as f64

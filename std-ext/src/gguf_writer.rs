@@ -28,7 +28,7 @@ use trilane_core::gguf::{
     MAX_KEY_LEN, MAX_KEYS, MAX_NAME_LEN, MAX_TENSORS, TensorSize, TensorType, Value, pad,
 };
 
-pub use atomic::write_atomically;
+pub use atomic::{remove_temporaries, write_atomically};
 pub use data::DataWriter;
 pub use element::Element;
 pub use error::WriteError;

@@ -1,5 +1,5 @@
 //! What trilane needs an operating system for: the processor's level, threads, mapped files, the
-//! GGUF writer, conversion and the memory of decoders.
+//! GGUF writer, conversion, texts as tokens, and the memory of decoders.
 
 pub mod convert;
 pub mod eval;
@@ -8,5 +8,6 @@ pub mod level;
 pub mod mapped;
 pub mod memory;
 mod rows;
+pub mod text;
 #[cfg(feature = "parallel")]
 pub mod threads;

@@ -1,5 +1,6 @@
 //! Files that appear whole or not at all.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,34 @@ pub fn write_atomically<T, E: From<io::Error>>(
     Ok(result)
 }
 
+/// Removes the temporary files that this process is writing for `path`, for a handler of interrupts
+/// that is about to end the process. What cannot be removed stays.
+pub fn remove_temporaries(path: &Path) {
+    let Some(prefix) = prefix(path) else { return };
+    let prefix = prefix.to_string_lossy().into_owned();
+    let Ok(folder) = fs::read_dir(folder(path)) else { return };
+    for entry in folder.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.strip_prefix(&prefix).is_some_and(|rest| rest.ends_with(".tmp")) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// What the names of this process's temporary files for `path` begin with.
+fn prefix(path: &Path) -> Option<OsString> {
+    let mut prefix = OsString::from(".");
+    prefix.push(path.file_name()?);
+    prefix.push(format!(".{}.", std::process::id()));
+    Some(prefix)
+}
+
+/// The folder that `path` is in.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A file that is removed unless it was persisted.
 struct Temporary(Option<PathBuf>);
 
@@ -34,12 +63,11 @@ impl Temporary {
     /// Creates a file with a new name in the folder of `path`.
     fn beside(path: &Path) -> io::Result<(File, Self)> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let prefix = prefix(path).ok_or(io::ErrorKind::InvalidInput)?;
         loop {
             let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let mut temporary = std::ffi::OsString::from(".");
-            temporary.push(name);
-            temporary.push(format!(".{}.{number}.tmp", std::process::id()));
+            let mut temporary = prefix.clone();
+            temporary.push(format!("{number}.tmp"));
             let temporary = path.with_file_name(temporary);
             match OpenOptions::new().write(true).create_new(true).open(&temporary) {
                 Ok(file) => return Ok((file, Self(Some(temporary)))),
@@ -57,11 +85,8 @@ impl Temporary {
         }
         self.0 = None;
         #[cfg(unix)]
-        if let Some(folder) = path.parent() {
-            // The new name is on the disk only when its folder is.
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            File::open(folder)?.sync_all()?;
-        }
+        // The new name is on the disk only when its folder is.
+        File::open(folder(path))?.sync_all()?;
         Ok(())
     }
 }
@@ -72,5 +97,32 @@ impl Drop for Temporary {
             // Nothing more can be done about a failure here.
             let _ = fs::remove_file(temporary);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_removes_only_what_this_process_writes_for_that_path() -> io::Result<()> {
+        let folder = std::env::temp_dir().join(format!("trilane-atomic-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        let (path, other) = (folder.join("out"), folder.join(".out.1.0.tmp.txt"));
+        fs::write(&other, "")?;
+        let (outer, inner) = (folder.join("out2"), &path);
+        let result = write_atomically(&outer, |_| {
+            let lost = write_atomically(inner, |_| {
+                remove_temporaries(inner);
+                Ok::<(), io::Error>(())
+            });
+            assert_eq!(lost.map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
+            Ok::<(), io::Error>(())
+        });
+        let mut names: Vec<_> = fs::read_dir(&folder)?.flatten().map(|e| e.file_name()).collect();
+        names.sort();
+        fs::remove_dir_all(&folder)?;
+        assert_eq!(names, [".out.1.0.tmp.txt", "out2"]);
+        result
     }
 }

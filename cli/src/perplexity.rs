@@ -1,0 +1,147 @@
+//! `trilane perplexity`: how well a model predicts a text.
+
+use crate::args::{ComputeArgs, LaneArg};
+use crate::error::Error;
+use crate::load::{Model, choose_lane, read_text};
+use crate::progress::bar;
+use crate::table::Table;
+use clap::Args;
+use serde_json::json;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use trilane::core::kernel::{Backend, Pool};
+use trilane::core::lane::PrecisionLane;
+use trilane::core::model::{Decoder, ModelError};
+use trilane::std::eval::{Loss, document_loss};
+use trilane::std::mapped::MappedFile;
+use trilane::std::text::Text;
+use trilane::std::{memory, text};
+
+/// Measure how well a model predicts a text
+///
+/// The loss is the mean of −ln(probability) of each token, in nats; the perplexity is e to that
+/// power. Lower is better. Every long line is a document of its own, and the model starts anew
+/// with each.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  trilane perplexity nested.gguf --text sample.txt --lane bit5
+  trilane perplexity model.gguf --text book.txt --whole
+  trilane perplexity model.gguf --text sample.txt --json")]
+pub(crate) struct PerplexityArgs {
+    /// Model (GGUF)
+    file: PathBuf,
+    /// Text (UTF-8)
+    #[arg(long, value_name = "FILE")]
+    text: PathBuf,
+    #[command(flatten)]
+    lane: LaneArg,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Leave out lines of at most this many characters
+    #[arg(long, value_name = "N", default_value_t = 80)]
+    min_chars: usize,
+    /// Take the whole file as one document, cut into contexts
+    #[arg(long, conflicts_with = "min_chars")]
+    whole: bool,
+    /// Print JSON: loss, perplexity, tokens, documents, lane
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(), Error> {
+    let path = &args.file;
+    let file = MappedFile::open(path)?;
+    let mut model = Model::read(path, file.gguf()?)?;
+    let (gguf, header) = (model.gguf, model.header);
+    let mut index = text::index(&gguf);
+    let vocabulary = read_text(path, &gguf, &header, &mut index)?;
+    let content = fs::read_to_string(&args.text).map_err(|e| Error::io(&args.text, e))?;
+    let documents = documents(args, &vocabulary, &content)?;
+    let weights = model.weights(path)?;
+    let lane = choose_lane(path, &weights, args.lane.lane)?;
+    let compute = args.compute.start()?;
+    let longest = documents.iter().map(Vec::len).max().unwrap_or(1);
+    let capacity = header.context.min(longest);
+    let refused = |e: ModelError| Error::file(path, e);
+    let mut arena = memory::arena(&header, capacity).map_err(refused)?;
+    let mut decoder =
+        Decoder::new(weights, compute.level, capacity, &mut arena).map_err(refused)?;
+    let loss = loss(&mut decoder, &compute.threads, lane, &documents).map_err(refused)?;
+    if args.json {
+        let value = json!({
+            "loss": loss.mean(),
+            "perplexity": loss.perplexity(),
+            "tokens": loss.tokens,
+            "documents": documents.len(),
+            "lane": lane.name(),
+        });
+        return Ok(writeln!(out, "{value}")?);
+    }
+    let mut table = Table::new(["lane", "loss", "perplexity", "tokens", "documents"]);
+    table.row([
+        lane.name().to_owned(),
+        format!("{:.4}", loss.mean()),
+        format!("{:.3}", loss.perplexity()),
+        loss.tokens.to_string(),
+        documents.len().to_string(),
+    ]);
+    Ok(table.write(out)?)
+}
+
+/// The loss over all documents.
+pub(crate) fn loss<B: Backend>(
+    decoder: &mut Decoder<'_, '_, B>,
+    pool: &dyn Pool,
+    lane: PrecisionLane,
+    documents: &[Vec<u32>],
+) -> Result<Loss, ModelError> {
+    let tokens = documents.iter().map(|document| document.len().saturating_sub(1)).sum();
+    let progress = bar("predicting", tokens);
+    let mut all = Loss::default();
+    for document in documents {
+        let loss = document_loss(decoder, pool, lane, document, &mut |n| progress.step(n))?;
+        all.sum += loss.sum;
+        all.tokens += loss.tokens;
+    }
+    Ok(all)
+}
+
+/// The tokens of each document with something to predict.
+fn documents(
+    args: &PerplexityArgs,
+    vocabulary: &Text<'_>,
+    content: &str,
+) -> Result<Vec<Vec<u32>>, Error> {
+    let long = |line: &&str| line.chars().count() > args.min_chars;
+    let texts: Vec<&str> =
+        if args.whole { vec![content] } else { content.lines().filter(long).collect() };
+    let mut documents = Vec::new();
+    for text in texts {
+        let tokens = encode(&args.text, vocabulary, text)?;
+        if tokens.len() > 1 {
+            documents.push(tokens);
+        }
+    }
+    if documents.is_empty() {
+        let what = if args.whole {
+            "the text has nothing to predict".into()
+        } else {
+            format!("no line is longer than {} characters (see --min-chars)", args.min_chars)
+        };
+        return Err(Error::file(&args.text, what));
+    }
+    Ok(documents)
+}
+
+/// The tokens of a document, the begin token first where the model has one.
+pub(crate) fn encode(path: &Path, vocabulary: &Text<'_>, text: &str) -> Result<Vec<u32>, Error> {
+    let mut tokens = vocabulary.encode(text).map_err(|e| Error::file(path, e))?;
+    let special = vocabulary.tokenizer().special();
+    if let Some(bos) = special.bos.filter(|_| !special.add_bos) {
+        tokens.insert(0, bos);
+    }
+    Ok(tokens)
+}

@@ -1,0 +1,165 @@
+//! `trilane run`: a prompt goes on.
+
+use crate::args::{ComputeArgs, LaneArg};
+use crate::error::Error;
+use crate::generate::{End, Generation, Request, generate, rate};
+use crate::load::{Model, choose_lane, read_text};
+use crate::table::counted;
+use clap::Args;
+use std::io::{Read, Write, stderr, stdin};
+use std::path::{Path, PathBuf};
+use trilane::core::model::Decoder;
+use trilane::core::model::sampler::SamplerConfig;
+use trilane::std::mapped::MappedFile;
+use trilane::std::{memory, text};
+
+/// Go on with a text
+///
+/// The prompt and what follows it go to standard output as they come, a line about speed to
+/// standard error. Ends with the model's end of text, after --tokens, or when the context is full.
+/// The same seed gives the same text on every machine.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  trilane run model.gguf --prompt 'Once upon a time'
+  trilane run nested.gguf --prompt 'Once upon a time' --lane bit3    the same file, fewer bytes
+  trilane run model.gguf --prompt 'Once upon a time' --temperature 0  always the likeliest token
+  trilane run model.gguf --prompt - --tokens 64 < prompt.txt")]
+pub(crate) struct RunArgs {
+    /// Model (GGUF)
+    file: PathBuf,
+    /// Text to go on with; - reads it from standard input, without its last line end
+    #[arg(long, short, value_name = "TEXT", allow_hyphen_values = true)]
+    prompt: String,
+    /// The most tokens to generate
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 128)]
+    tokens: usize,
+    /// Tokens that the context has room for, prompt included [default: as many as the model's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    context: Option<u32>,
+    #[command(flatten)]
+    lane: LaneArg,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
+    sampler: SamplerArgs,
+}
+
+/// How tokens are chosen.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Choosing tokens")]
+struct SamplerArgs {
+    /// Lower is more predictable; 0 always takes the likeliest token
+    #[arg(long, value_name = "T", allow_negative_numbers = true, default_value_t = SamplerConfig::default().temperature)]
+    temperature: f32,
+    /// Choose among the K likeliest tokens; 0 among all
+    #[arg(long, value_name = "K", default_value_t = SamplerConfig::default().top_k)]
+    top_k: usize,
+    /// Choose among the likeliest tokens that have this probability together
+    #[arg(long, value_name = "P", allow_negative_numbers = true, default_value_t = SamplerConfig::default().top_p)]
+    top_p: f32,
+    /// Leave out tokens that are less likely than this share of the likeliest
+    #[arg(long, value_name = "P", allow_negative_numbers = true, default_value_t = SamplerConfig::default().min_p)]
+    min_p: f32,
+    /// Make the last 64 tokens less likely to come again; 1 does nothing
+    #[arg(long, value_name = "R", allow_negative_numbers = true, default_value_t = SamplerConfig::default().repetition_penalty)]
+    repeat_penalty: f32,
+    /// Number that chance begins from
+    #[arg(long, value_name = "SEED", default_value_t = SamplerConfig::default().seed)]
+    seed: u64,
+}
+
+impl SamplerArgs {
+    fn config(&self) -> SamplerConfig {
+        SamplerConfig {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repeat_penalty,
+            seed: self.seed,
+            ..SamplerConfig::default()
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
+    let path = &args.file;
+    let file = MappedFile::open(path)?;
+    let mut model = Model::read(path, file.gguf()?)?;
+    let (gguf, header) = (model.gguf, model.header);
+    let mut index = text::index(&gguf);
+    let text = read_text(path, &gguf, &header, &mut index)?;
+    let prompt = prompt(&args.prompt)?;
+    let tokens = text.encode(&prompt).map_err(|e| Error::Usage(format!("the prompt: {e}")))?;
+    let context = args.context.map_or(header.context, |n| n as usize);
+    if context > header.context {
+        let what = format!("the model's context has {} tokens, not {context}", header.context);
+        return Err(Error::Usage(format!("{}: {what}", path.display())));
+    }
+    if tokens.len() > context {
+        let what = format!("the prompt has {} tokens, the context {context}", tokens.len());
+        return Err(Error::Usage(format!("{}: {what}", path.display())));
+    }
+    let weights = model.weights(path)?;
+    let lane = choose_lane(path, &weights, args.lane.lane)?;
+    let compute = args.compute.start()?;
+    let capacity = context.min(tokens.len().saturating_add(args.tokens));
+    let refused = |e| Error::file(path, e);
+    let mut arena = memory::arena(&header, capacity).map_err(refused)?;
+    let mut decoder =
+        Decoder::new(weights, compute.level, capacity, &mut arena).map_err(refused)?;
+    let request = Request {
+        path,
+        text: &text,
+        pool: &compute.threads,
+        lane,
+        prompt: &prompt,
+        tokens: &tokens,
+        limit: args.tokens,
+        sampler: args.sampler.config(),
+    };
+    let generation = generate(&request, &mut decoder, &mut |piece| {
+        out.write_all(piece.as_bytes())?;
+        Ok(out.flush()?)
+    })?;
+    writeln!(out)?;
+    let threads = counted(compute.threads.count(), "thread");
+    report(&generation, context, &format!("{lane}, {}, {threads}", compute.level));
+    Ok(())
+}
+
+/// The prompt itself, or what standard input says.
+fn prompt(argument: &str) -> Result<String, Error> {
+    if argument != "-" {
+        return Ok(argument.into());
+    }
+    let mut text = String::new();
+    let read = stdin().read_to_string(&mut text);
+    read.map_err(|e| Error::io(Path::new("standard input"), e))?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+/// The line about speed. Nothing depends on whether it can be written.
+fn report(generation: &Generation, context: usize, computed: &str) {
+    let ended = match generation.end {
+        End::Limit => String::new(),
+        End::Text => "; the text ended".into(),
+        End::Context => format!("; the context of {context} tokens is full"),
+    };
+    let _ = writeln!(
+        stderr(),
+        "[prompt: {}, {:.1}/s; generated: {}, {:.1}/s; {computed}{ended}]",
+        counted(generation.prompt.0, "token"),
+        rate(generation.prompt),
+        counted(generation.tokens, "token"),
+        rate(generation.steps),
+    );
+}

@@ -1,0 +1,242 @@
+//! Texts for a model and from it, with the vocabulary of its GGUF file.
+//!
+//! ```no_run
+//! use trilane_std::{mapped::MappedFile, text};
+//!
+//! let file = MappedFile::open("model.gguf".as_ref())?;
+//! let gguf = file.gguf()?;
+//! let mut index = text::index(&gguf);
+//! let text = text::Text::new(&gguf, &mut index)?;
+//! let tokens = text.encode("Once upon a time")?;
+//! let mut stream = text.stream(true);
+//! for token in tokens {
+//!     print!("{}", stream.push(token)?);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::fmt;
+use trilane_core::gguf::{Array, Gguf, ValueType};
+use trilane_core::model::tokenizer::{
+    Slot, SpecialTokens, Tokenizer, TokenizerError, index_len, scratch_len,
+};
+use trilane_core::model::utf8::Utf8Stream;
+
+/// Metadata keys of a vocabulary.
+pub mod keys {
+    /// Which tokenizer the vocabulary is for (string).
+    pub const MODEL: &str = "tokenizer.ggml.model";
+    /// The pieces (strings).
+    pub const TOKENS: &str = "tokenizer.ggml.tokens";
+    /// Their scores (f32).
+    pub const SCORES: &str = "tokenizer.ggml.scores";
+    /// What each stands for (i32); may be missing.
+    pub const TYPES: &str = "tokenizer.ggml.token_type";
+    /// Begin of text, 1 if missing.
+    pub const BOS: &str = "tokenizer.ggml.bos_token_id";
+    /// End of text, 2 if missing.
+    pub const EOS: &str = "tokenizer.ggml.eos_token_id";
+    /// The unknown token, 0 if missing.
+    pub const UNK: &str = "tokenizer.ggml.unknown_token_id";
+    /// Whether texts begin with the begin token (bool), true if missing.
+    pub const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
+    /// Whether texts get a space in front (bool), true if missing.
+    pub const ADD_SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
+}
+
+/// Why a file's vocabulary cannot be used, or a text not be turned into tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TextError {
+    /// A metadata key is not there.
+    MissingKey {
+        /// The key.
+        key: &'static str,
+    },
+    /// A metadata value is not what it has to be.
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What it has to be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// The vocabulary or the text was refused.
+    Tokenizer(TokenizerError),
+}
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingKey { key } => write!(f, "metadata key {key} is missing"),
+            Self::Value { key, expected, found } => {
+                write!(f, "metadata key {key}: expected {expected}, found {found}")
+            }
+            Self::Tokenizer(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for TextError {}
+
+impl From<TokenizerError> for TextError {
+    fn from(error: TokenizerError) -> Self {
+        Self::Tokenizer(error)
+    }
+}
+
+/// Memory for the index of a file's vocabulary.
+pub fn index(file: &Gguf<'_>) -> Vec<u32> {
+    let tokens = file.get(keys::TOKENS).and_then(|v| v.as_array()).map_or(0, |array| array.len());
+    vec![0; index_len(tokens)]
+}
+
+/// The tokenizer of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    tokenizer: Tokenizer<'a>,
+}
+
+impl<'a> Text<'a> {
+    /// Reads the vocabulary; `index` is memory from [`index`].
+    ///
+    /// # Errors
+    /// [`TextError`] with the key, what was expected and what was found. Only SentencePiece
+    /// vocabularies (`tokenizer.ggml.model` = `llama`) are read.
+    pub fn new(file: &Gguf<'a>, index: &'a mut [u32]) -> Result<Self, TextError> {
+        let key = keys::MODEL;
+        let model = file.get(key).ok_or(TextError::MissingKey { key })?;
+        if model.as_str() != Some("llama") {
+            let found =
+                model.as_str().map_or_else(|| model.kind().to_string(), |s| format!("{s:?}"));
+            return Err(TextError::Value { key, expected: "\"llama\"", found });
+        }
+        let needed = |key| array(file, key)?.ok_or(TextError::MissingKey { key });
+        let tokens = typed(keys::TOKENS, needed(keys::TOKENS)?, ValueType::Str)?;
+        let scores = typed(keys::SCORES, needed(keys::SCORES)?, ValueType::F32)?;
+        let types = match array(file, keys::TYPES)? {
+            Some(types) => Some(typed(keys::TYPES, types, ValueType::I32)?.payload()),
+            None => None,
+        };
+        let count = tokens.len();
+        let special = SpecialTokens {
+            bos: token(file, keys::BOS, 1, count)?,
+            eos: token(file, keys::EOS, 2, count)?,
+            unk: token(file, keys::UNK, 0, count)?,
+            add_bos: switch(file, keys::ADD_BOS)?,
+            add_space_prefix: switch(file, keys::ADD_SPACE_PREFIX)?,
+        };
+        let (strings, scores) = (tokens.payload(), scores.payload());
+        Ok(Self { tokenizer: Tokenizer::new(strings, count, scores, types, special, index)? })
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer<'a> {
+        &self.tokenizer
+    }
+
+    /// The tokens of a text, the begin token first if the model wants it.
+    ///
+    /// # Errors
+    /// [`TextError::Tokenizer`] for a text of 4 GiB, or a character that no token stands for.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
+        let slots = scratch_len(text.len());
+        // A space in front, and three bytes for every space, are the most a text can grow.
+        let mut tokens = vec![0; 3 * slots + 1];
+        let len = self.tokenizer.encode(text, &mut tokens, &mut vec![Slot::default(); slots])?;
+        tokens.truncate(len);
+        Ok(tokens)
+    }
+
+    /// Whether a model that gives this token has ended its text: the end token, or the begin token
+    /// of a next text.
+    pub fn ends(&self, token: u32) -> bool {
+        let special = self.tokenizer.special();
+        special.eos == Some(token) || special.bos == Some(token)
+    }
+
+    /// Tokens to text, as they come. `at_start` says that the first one begins a text, rather than
+    /// going on with one that was shown.
+    pub fn stream(&self, at_start: bool) -> TextStream<'a> {
+        let longest = self.tokenizer.max_piece_len();
+        TextStream {
+            tokenizer: self.tokenizer,
+            at_start,
+            characters: Utf8Stream::new(),
+            piece: vec![0; longest],
+            out: vec![0; Utf8Stream::output_len(longest)],
+        }
+    }
+}
+
+/// Text from tokens, never half a character.
+#[derive(Clone, Debug)]
+pub struct TextStream<'a> {
+    tokenizer: Tokenizer<'a>,
+    at_start: bool,
+    characters: Utf8Stream,
+    piece: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl TextStream<'_> {
+    /// The characters that are complete with the next token.
+    ///
+    /// # Errors
+    /// [`TextError::Tokenizer`] for a token outside the vocabulary.
+    pub fn push(&mut self, token: u32) -> Result<&str, TextError> {
+        let len = self.tokenizer.decode_piece(token, self.at_start, &mut self.piece)?;
+        // The begin token has no text; what follows it is still the start.
+        self.at_start &= self.tokenizer.special().bos == Some(token);
+        let piece = self.piece.get(..len).unwrap_or_default();
+        Ok(self.characters.push(piece, &mut self.out).unwrap_or_default())
+    }
+
+    /// What stands for a character that was not completed: nothing, or U+FFFD.
+    pub fn finish(mut self) -> &'static str {
+        self.characters.finish()
+    }
+}
+
+fn array<'a>(file: &Gguf<'a>, key: &'static str) -> Result<Option<Array<'a>>, TextError> {
+    let Some(value) = file.get(key) else { return Ok(None) };
+    let found = value.kind().to_string();
+    value.as_array().map(Some).ok_or(TextError::Value { key, expected: "an array", found })
+}
+
+fn typed<'a>(
+    key: &'static str,
+    array: Array<'a>,
+    element: ValueType,
+) -> Result<Array<'a>, TextError> {
+    if array.element() == element {
+        return Ok(array);
+    }
+    let expected = match element {
+        ValueType::Str => "an array of strings",
+        ValueType::F32 => "an array of f32",
+        _ => "an array of i32",
+    };
+    Err(TextError::Value { key, expected, found: format!("an array of {}", array.element()) })
+}
+
+/// The token of a role, or `default` where the vocabulary has that many.
+fn token(
+    file: &Gguf<'_>,
+    key: &'static str,
+    default: u32,
+    count: usize,
+) -> Result<Option<u32>, TextError> {
+    let Some(value) = file.get(key) else {
+        return Ok(Some(default).filter(|&token| (token as usize) < count));
+    };
+    let found = value.kind().to_string();
+    value.as_u32().map(Some).ok_or(TextError::Value { key, expected: "a token", found })
+}
+
+fn switch(file: &Gguf<'_>, key: &'static str) -> Result<bool, TextError> {
+    let Some(value) = file.get(key) else { return Ok(true) };
+    let found = value.kind().to_string();
+    value.as_bool().ok_or(TextError::Value { key, expected: "a boolean", found })
+}
