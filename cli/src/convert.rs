@@ -4,7 +4,7 @@ use crate::args::{lane_names, parse_keep, parse_stored_lane};
 use crate::error::Error;
 use crate::load::threads;
 use crate::progress::bar;
-use crate::table::{Table, bits_per_weight, bytes};
+use crate::table::{Table, bits_per_weight, bytes, counted};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::io::Write;
@@ -187,8 +187,8 @@ fn show(
     table.write(out)?;
     writeln!(
         out,
-        "\n{} tensors, {} weights in matrices; tensor data {} → {}",
-        reports.len(),
+        "\n{}, {} weights in matrices; tensor data {} → {}",
+        counted(reports.len(), "tensor"),
         summary.weights,
         bytes(summary.bytes.0),
         bytes(summary.bytes.1)
