@@ -30,8 +30,10 @@ Examples:
       the output matrix is read at bit7 whatever lane is asked for")]
 pub(crate) struct ConvertArgs {
     /// Model to convert (GGUF: F32, F16, BF16, Q8_0 or Q4_0)
+    #[arg(value_name = "IN")]
     input: PathBuf,
     /// File to write
+    #[arg(value_name = "OUT")]
     output: PathBuf,
     /// Highest lane to store, which brings those below: bit7, bit5 or bit3; or ternary
     #[arg(long, value_name = "LANE", value_parser = parse_stored_lane)]
@@ -39,8 +41,8 @@ pub(crate) struct ConvertArgs {
     /// Weights that share a scale: 32, or 64 for a slightly smaller file
     #[arg(long, value_name = "WEIGHTS", default_value = "32", value_parser = parse_group)]
     group: Group,
-    /// Always read the tensors that match PATTERN (* and ?) at LANE; float copies them. The first
-    /// pattern that matches counts
+    /// Always read the tensors that match PATTERN (* and ?) at LANE, which is not below --lane;
+    /// float copies them. The first pattern that matches counts
     #[arg(long, value_name = "PATTERN=LANE", value_parser = parse_keep)]
     keep: Vec<(String, PrecisionLane)>,
     /// Replace OUT if it exists
@@ -70,6 +72,7 @@ pub(crate) fn convert(args: &ConvertArgs, out: &mut dyn Write) -> Result<(), Err
     let (from, to) = (&args.input, &args.output);
     let file = MappedFile::open(from)?;
     check_output(args)?;
+    check_keep(args)?;
     let gguf = file.gguf()?;
     let options = ConvertOptions { lane: args.lane, group: args.group, keep: args.keep.clone() };
     let threads = threads(args.threads.map_or(0, usize::from))?;
@@ -106,6 +109,17 @@ fn check_output(args: &ConvertArgs) -> Result<(), Error> {
         return Err(Error::Usage(format!("{}: {what}", to.display())));
     }
     Ok(())
+}
+
+/// Refuses a tensor that would be kept below the file's lane, and so could not be read at it.
+fn check_keep(args: &ConvertArgs) -> Result<(), Error> {
+    let Some((pattern, lane)) = args.keep.iter().find(|(_, lane)| *lane < args.lane) else {
+        return Ok(());
+    };
+    let lanes: Vec<_> = PrecisionLane::ALL.into_iter().filter(|&l| l >= args.lane).collect();
+    let (top, expected) = (args.lane, lane_names(&lanes));
+    let what = format!("--keep {pattern}={lane}: a file at {top} can keep {expected}");
+    Err(Error::Usage(what))
 }
 
 /// What the whole file came to.
@@ -199,10 +213,6 @@ fn show(
         table.row([lane.name().to_owned(), bits, bytes(size)]);
     }
     table.write(out)?;
-    if summary.lanes.is_empty() {
-        let stored = lane_names(&summary.columns);
-        writeln!(out, "no lane holds every tensor: {stored} are stored for some")?;
-    }
     writeln!(out, "\nwrote {} ({})", args.output.display(), bytes(file_len(&args.output)?))?;
     Ok(())
 }
