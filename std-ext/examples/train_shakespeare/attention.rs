@@ -1,0 +1,272 @@
+//! Causal grouped-query attention with rotary positions as one candle operation.
+//!
+//! Fused, because the composed form spends its time copying strided views. Scores
+//! are recomputed in the backward pass instead of being kept: a sequence of 256
+//! needs 64 Ki of them per head and layer.
+//!
+//! Rows are tokens, sequences follow each other; a row holds its heads side by
+//! side. Rotary position `t` turns the pair `(2i, 2i+1)` of every query and key
+//! head by `t · base^(−2i/32)`.
+
+use crate::ops::{from_rows, view};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+/// Width of a head; fixed, so that one head row is a few vector registers.
+pub(crate) const HEAD_DIM: usize = 32;
+
+type HeadRow = [f32; HEAD_DIM];
+
+/// Shape of the attention and its table of rotations.
+#[derive(Clone)]
+pub(crate) struct Attention {
+    heads: usize,
+    kv_heads: usize,
+    /// `(cos, sin)` for each position and pair; its length gives the sequence.
+    rotations: Vec<[(f32, f32); HEAD_DIM / 2]>,
+}
+
+impl Attention {
+    /// Attention over sequences of `window` tokens.
+    pub(crate) fn new(heads: usize, kv_heads: usize, window: usize, rope_base: f32) -> Self {
+        let angle = |t: usize, i: usize| {
+            let exponent = -2.0 * i as f64 / HEAD_DIM as f64;
+            let (sin, cos) = (t as f64 * f64::from(rope_base).powf(exponent)).sin_cos();
+            (cos as f32, sin as f32)
+        };
+        let rotations = (0..window)
+            .map(|t| std::array::from_fn(|i| angle(t, i)))
+            .collect();
+        Self {
+            heads,
+            kv_heads,
+            rotations,
+        }
+    }
+
+    fn window(&self) -> usize {
+        self.rotations.len()
+    }
+
+    /// Elements of one sequence in the queries, and in the keys or values.
+    fn lens(&self) -> (usize, usize) {
+        let row = self.window() * HEAD_DIM;
+        (row * self.heads, row * self.kv_heads)
+    }
+
+    fn queries(&self, x: &[f32], head: usize) -> Vec<HeadRow> {
+        let mut rows = gather(x, self.heads, head);
+        self.rotate(&mut rows, 1.0);
+        let scale = scale();
+        rows.iter_mut().flatten().for_each(|v| *v *= scale);
+        rows
+    }
+
+    fn keys(&self, x: &[f32], head: usize) -> Vec<HeadRow> {
+        let mut rows = gather(x, self.kv_heads, head);
+        self.rotate(&mut rows, 1.0);
+        rows
+    }
+
+    /// Turns every row by its position, backwards when `direction` is −1.
+    fn rotate(&self, rows: &mut [HeadRow], direction: f32) {
+        for (row, turn) in rows.iter_mut().zip(&self.rotations) {
+            for (pair, &(cos, sin)) in row.as_chunks_mut::<2>().0.iter_mut().zip(turn) {
+                let sin = sin * direction;
+                *pair = [pair[0] * cos - pair[1] * sin, pair[0] * sin + pair[1] * cos];
+            }
+        }
+    }
+
+    fn forward(&self, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32]) {
+        let mut p = vec![0.0; self.window()];
+        for kv in 0..self.kv_heads {
+            let keys = transpose(&self.keys(k, kv));
+            let values = gather(v, self.kv_heads, kv);
+            for head in self.heads_of(kv) {
+                let mut rows = self.queries(q, head);
+                for (i, row) in rows.iter_mut().enumerate() {
+                    let p = &mut p[..=i];
+                    dots(row, &keys, p);
+                    softmax(p);
+                    *row = weighted_sum(p, &values);
+                }
+                scatter(&rows, out, self.heads, head);
+            }
+        }
+    }
+
+    fn backward(&self, input: [&[f32]; 3], grad: &[f32], output: [&mut [f32]; 3]) {
+        let [q, k, v] = input;
+        let [dq, dk, dv] = output;
+        let n = self.window();
+        let (mut p, mut dp) = (vec![0.0; n], vec![0.0; n]);
+        for kv in 0..self.kv_heads {
+            let keys = self.keys(k, kv);
+            let keys_t = transpose(&keys);
+            let values_t = transpose(&gather(v, self.kv_heads, kv));
+            let mut key_grads = vec![[0.0; HEAD_DIM]; n];
+            let mut value_grads = vec![[0.0; HEAD_DIM]; n];
+            for head in self.heads_of(kv) {
+                let mut rows = self.queries(q, head);
+                let grads = gather(grad, self.heads, head);
+                for (i, (row, g)) in rows.iter_mut().zip(&grads).enumerate() {
+                    let (p, dp) = (&mut p[..=i], &mut dp[..=i]);
+                    dots(row, &keys_t, p);
+                    softmax(p);
+                    dots(g, &values_t, dp);
+                    let mean: f32 = p.iter().zip(&*dp).map(|(p, d)| p * d).sum();
+                    dp.iter_mut()
+                        .zip(&*p)
+                        .for_each(|(d, p)| *d = p * (*d - mean));
+                    add_outer(dp, row, &mut key_grads);
+                    add_outer(p, g, &mut value_grads);
+                    *row = weighted_sum(dp, &keys);
+                }
+                let scale = scale();
+                rows.iter_mut().flatten().for_each(|v| *v *= scale);
+                self.rotate(&mut rows, -1.0);
+                scatter(&rows, dq, self.heads, head);
+            }
+            self.rotate(&mut key_grads, -1.0);
+            scatter(&key_grads, dk, self.kv_heads, kv);
+            scatter(&value_grads, dv, self.kv_heads, kv);
+        }
+    }
+
+    fn heads_of(&self, kv: usize) -> std::ops::Range<usize> {
+        let group = self.heads / self.kv_heads;
+        kv * group..(kv + 1) * group
+    }
+}
+
+fn scale() -> f32 {
+    (HEAD_DIM as f32).sqrt().recip()
+}
+
+fn gather(x: &[f32], heads: usize, head: usize) -> Vec<HeadRow> {
+    let rows = x.as_chunks::<HEAD_DIM>().0.iter();
+    rows.skip(head).step_by(heads).copied().collect()
+}
+
+fn scatter(rows: &[HeadRow], x: &mut [f32], heads: usize, head: usize) {
+    let places = x.as_chunks_mut::<HEAD_DIM>().0.iter_mut();
+    for (place, row) in places.skip(head).step_by(heads).zip(rows) {
+        *place = *row;
+    }
+}
+
+fn transpose(rows: &[HeadRow]) -> Vec<f32> {
+    (0..HEAD_DIM)
+        .flat_map(|d| rows.iter().map(move |row| row[d]))
+        .collect()
+}
+
+/// `out[j] = Σ_d x[d] · columns[d][j]`, four `d` at a time.
+fn dots(x: &HeadRow, columns: &[f32], out: &mut [f32]) {
+    let n = out.len();
+    let stride = columns.len() / HEAD_DIM;
+    out.fill(0.0);
+    for (x, block) in x
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .zip(columns.chunks_exact(4 * stride))
+    {
+        let (a, block) = block.split_at(stride);
+        let (b, block) = block.split_at(stride);
+        let (c, d) = block.split_at(stride);
+        let (a, b, c, d) = (&a[..n], &b[..n], &c[..n], &d[..n]);
+        for j in 0..n {
+            out[j] += (x[0] * a[j] + x[1] * b[j]) + (x[2] * c[j] + x[3] * d[j]);
+        }
+    }
+}
+
+fn softmax(p: &mut [f32]) {
+    let max = p.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
+    p.iter_mut().for_each(|v| *v = (*v - max).exp());
+    let inverse = p.iter().sum::<f32>().recip();
+    p.iter_mut().for_each(|v| *v *= inverse);
+}
+
+fn weighted_sum(weights: &[f32], rows: &[HeadRow]) -> HeadRow {
+    let mut sum = [0.0; HEAD_DIM];
+    for (w, row) in weights.iter().zip(rows) {
+        for d in 0..HEAD_DIM {
+            sum[d] += w * row[d];
+        }
+    }
+    sum
+}
+
+fn add_outer(weights: &[f32], x: &HeadRow, sums: &mut [HeadRow]) {
+    for (w, sum) in weights.iter().zip(sums) {
+        for d in 0..HEAD_DIM {
+            sum[d] += w * x[d];
+        }
+    }
+}
+
+impl CustomOp3 for Attention {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        q_layout: &Layout,
+        k: &CpuStorage,
+        k_layout: &Layout,
+        v: &CpuStorage,
+        v_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (q, k, v) = (view(q, q_layout)?, view(k, k_layout)?, view(v, v_layout)?);
+        let (q_len, kv_len) = self.lens();
+        let mut out = vec![0.0; q.len()];
+        (
+            out.par_chunks_mut(q_len),
+            q.par_chunks(q_len),
+            k.par_chunks(kv_len),
+            v.par_chunks(kv_len),
+        )
+            .into_par_iter()
+            .for_each(|(out, q, k, v)| self.forward(q, k, v, out));
+        Ok((CpuStorage::F32(out), q_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        _res: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let data = [from_rows(q)?, from_rows(k)?, from_rows(v)?];
+        let grad = from_rows(grad)?;
+        let (q_len, kv_len) = self.lens();
+        let mut dq = vec![0.0; data[0].len()];
+        let mut dk = vec![0.0; data[1].len()];
+        let mut dv = vec![0.0; data[2].len()];
+        (
+            dq.par_chunks_mut(q_len),
+            dk.par_chunks_mut(kv_len),
+            dv.par_chunks_mut(kv_len),
+        )
+            .into_par_iter()
+            .enumerate()
+            .for_each(|(i, (dq, dk, dv))| {
+                let (a, b) = (i * q_len..(i + 1) * q_len, i * kv_len..(i + 1) * kv_len);
+                let input = [&data[0][a.clone()], &data[1][b.clone()], &data[2][b]];
+                self.backward(input, &grad[a], [dq, dk, dv]);
+            });
+        let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), like.device());
+        Ok((
+            Some(tensor(dq, q)?),
+            Some(tensor(dk, k)?),
+            Some(tensor(dv, v)?),
+        ))
+    }
+}

@@ -1,0 +1,364 @@
+//! Trains the project's small model: a decoder of the llama architecture with about
+//! a million weights, on one text file, with the nested quantiser in the loop.
+//!
+//! The first part of the steps runs in f32. From then on each step runs half of its
+//! windows at Bit3 and half at Bit7 or Bit5 in turn; the gradient with respect to
+//! the quantised weights is applied to the f32 weights behind them. The output is
+//! an f32 GGUF file of the weights with the best mean validation loss over the three
+//! lanes. Quantising it by the rule in `quantiser.rs` gives the lanes as trained.
+//!
+//! Vocabulary, initial weights, windows and lanes depend on the text and the
+//! settings alone, and no sum depends on the number of threads. Matrix products
+//! come from candle's CPU backend, which chooses its kernels by the instruction
+//! set, so the same figures are to be expected on the same kind of CPU with the same
+//! build, and only similar ones elsewhere. A resumed run continues exactly.
+
+mod attention;
+mod bpe;
+mod checkpoint;
+mod data;
+mod gguf;
+mod model;
+mod ops;
+mod optimiser;
+mod quantiser;
+mod random;
+
+use bpe::Vocabulary;
+use candle_core::{Device, Tensor, Var};
+use checkpoint::Checkpoint;
+use clap::Parser;
+use data::Corpus;
+use indicatif::{ProgressBar, ProgressStyle};
+use model::{Config, Param};
+use optimiser::{AdamW, Schedule};
+use quantiser::Lane;
+use std::error::Error;
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Train a small llama on a text file, for nested 3/5/7-bit lanes.
+///
+/// The first nine tenths of the text are for training, the rest is for validation.
+/// At every evaluation the loss (nats per token) is measured at f32, Bit7, Bit5 and
+/// Bit3, and the weights with the best mean over the three lanes are written to OUT,
+/// an f32 GGUF file that `trilane convert` turns into a nested-lane file.
+///
+/// `RUSTFLAGS="-C target-cpu=native"` makes it about a third faster.
+#[derive(Parser, Debug)]
+struct Args {
+    /// The text to learn, UTF-8.
+    #[arg(long)]
+    text: PathBuf,
+    /// The GGUF file to write.
+    #[arg(long)]
+    out: PathBuf,
+    /// Optimiser steps in all. Must stay the same when a run is resumed.
+    #[arg(long, default_value_t = 3000)]
+    steps: usize,
+    /// Share of the steps that run in f32 before the quantiser joins; 1 trains a
+    /// plain f32 model to compare with.
+    #[arg(long, default_value_t = 0.4)]
+    float_share: f64,
+    /// Windows per step.
+    #[arg(long, default_value_t = 8)]
+    batch: usize,
+    /// Tokens per window, begin token included; at most the context of 256.
+    #[arg(long, default_value_t = 256)]
+    window: usize,
+    /// Highest learning rate, after the warmup.
+    #[arg(long, default_value_t = 2e-3)]
+    rate: f64,
+    /// Weight decay of the matrices.
+    #[arg(long, default_value_t = 0.1)]
+    decay: f64,
+    /// Seed of the initial weights and of the windows.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Steps from one evaluation to the next.
+    #[arg(long, default_value_t = 200)]
+    evaluate: usize,
+    /// Keep a checkpoint in this folder, and continue from the one that is there.
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+}
+
+/// What stays the same from step to step.
+struct Run {
+    args: Args,
+    config: Config,
+    params: Vec<Param>,
+    corpus: Corpus,
+    schedule: Schedule,
+}
+
+/// Gradients whose joint norm is larger are scaled down to it.
+const CLIP: f64 = 1.0;
+/// Intermediate evaluations read one validation window of so many.
+const EVALUATION_STRIDE: usize = 6;
+
+impl Run {
+    /// The lanes of the two halves of a step.
+    fn lanes(&self, step: usize) -> [Lane; 2] {
+        if (step as f64) < self.args.float_share * self.args.steps as f64 {
+            [Lane::Float; 2]
+        } else if step.is_multiple_of(2) {
+            [Lane::Bit3, Lane::Bit7]
+        } else {
+            [Lane::Bit3, Lane::Bit5]
+        }
+    }
+
+    /// The values that a lane's forward pass reads, one vector per parameter.
+    fn at_lane(&self, values: &[Vec<f32>], lane: Lane) -> Vec<Vec<f32>> {
+        let pairs = self.params.iter().zip(values);
+        pairs
+            .map(|(param, w)| match param.matrix_cols() {
+                Some(cols) => quantiser::reconstruct(w, cols, lane),
+                None => w.clone(),
+            })
+            .collect()
+    }
+
+    /// Loss and gradients of one step.
+    fn gradients(&self, values: &[Vec<f32>], step: usize) -> Result<(f32, Vec<Vec<f32>>)> {
+        let mut sums: Vec<_> = self.params.iter().map(|p| vec![0.0; p.len()]).collect();
+        let mut total = 0.0;
+        let lanes = self.lanes(step);
+        let share = 1.0 / lanes.len() as f32;
+        for (half, lane) in lanes.into_iter().enumerate() {
+            let leaves = self.params.iter().zip(self.at_lane(values, lane));
+            let leaves: Vec<Var> = leaves
+                .map(|(p, w)| Var::from_vec(w, p.shape.as_slice(), &Device::Cpu))
+                .collect::<candle_core::Result<_>>()?;
+            let weights: Vec<Tensor> = leaves.iter().map(|v| v.as_tensor().clone()).collect();
+            let (index, sequences) = (2 * step + half, self.args.batch / lanes.len());
+            let batch = self
+                .corpus
+                .draw(!self.args.seed, index, sequences, self.args.window);
+            let loss = model::loss(&self.config, &weights, batch)?;
+            total += share * loss.to_scalar::<f32>()?;
+            let grads = loss.backward()?;
+            for (leaf, sum) in leaves.iter().zip(&mut sums) {
+                let grad = grads.get(leaf).ok_or("a parameter has no gradient")?;
+                for (sum, g) in sum.iter_mut().zip(ops::from_rows(grad)?) {
+                    *sum += share * g;
+                }
+            }
+        }
+        Ok((total, sums))
+    }
+
+    /// Validation loss at one lane, over one window of every `stride`.
+    fn validate(&self, values: &[Vec<f32>], lane: Lane, stride: usize) -> Result<f64> {
+        let leaves = self.params.iter().zip(self.at_lane(values, lane));
+        let weights: Vec<Tensor> = leaves
+            .map(|(p, w)| Tensor::from_vec(w, p.shape.as_slice(), &Device::Cpu))
+            .collect::<candle_core::Result<_>>()?;
+        let (mut sum, mut count) = (0.0, 0.0);
+        for batch in self
+            .corpus
+            .validate(self.args.batch, self.config.context, stride)
+        {
+            let tokens = batch.targets.len() as f64;
+            let loss = model::loss(&self.config, &weights, batch)?.to_scalar::<f32>()?;
+            sum += f64::from(loss) * tokens;
+            count += tokens;
+        }
+        Ok(sum / count)
+    }
+
+    /// Validation losses of [`Lane::ALL`] and the mean of the three quantised ones.
+    fn evaluate(&self, values: &[Vec<f32>], stride: usize) -> Result<(String, f64)> {
+        let (mut line, mut mean) = (String::from("validation"), 0.0);
+        for lane in Lane::ALL {
+            let loss = self.validate(values, lane, stride)?;
+            line += &format!("  {} {loss:.4}", lane.name());
+            if lane != Lane::Float {
+                mean += loss / 3.0;
+            }
+        }
+        Ok((line, mean))
+    }
+
+    fn train(&self, vocabulary: &Vocabulary) -> Result<()> {
+        let inits = self.params.iter().zip(0_u64..);
+        let mut values: Vec<_> = inits
+            .map(|(p, i)| p.init(random::bits(self.args.seed, i)))
+            .collect();
+        let mut adam = AdamW::new(&self.params, self.args.decay);
+        let mut best_values = values.clone();
+        let (mut first, mut best) = (0, f64::INFINITY);
+        let checkpoint = self
+            .args
+            .resume
+            .as_ref()
+            .map(|dir| dir.join("checkpoint.bin"));
+        if let Some(path) = &checkpoint {
+            let mut state = self.checkpoint(0, best, &mut values, &mut adam, &mut best_values);
+            if state.load(path)? {
+                (first, best) = (state.step, state.best);
+                println!("continuing at step {first}");
+            }
+        }
+        let report = Report::new(self, first);
+        for step in first..self.args.steps {
+            let rate = self.schedule.rate(step);
+            let (loss, mut grads) = self.gradients(&values, step)?;
+            let norm = optimiser::clip(&mut grads, CLIP);
+            adam.update(&self.params, &mut values, &grads, step, rate);
+            report.step(step + 1, loss, norm);
+            let done = step + 1;
+            if done.is_multiple_of(self.args.evaluate) || done == self.args.steps {
+                let (line, mean) = self.evaluate(&values, EVALUATION_STRIDE)?;
+                report.line(&format!("step {done}: {line}"));
+                if mean < best {
+                    best = mean;
+                    best_values.clone_from(&values);
+                    self.export(vocabulary, &best_values)?;
+                }
+                if let Some(path) = &checkpoint {
+                    self.checkpoint(done, best, &mut values, &mut adam, &mut best_values)
+                        .save(path)?;
+                }
+            }
+        }
+        report.finish();
+        self.export(vocabulary, &best_values)?;
+        let (line, _) = self.evaluate(&best_values, 1)?;
+        println!("{}: whole {line}", self.args.out.display());
+        Ok(())
+    }
+
+    fn checkpoint<'a>(
+        &self,
+        step: usize,
+        best: f64,
+        values: &'a mut Vec<Vec<f32>>,
+        adam: &'a mut AdamW,
+        best_values: &'a mut Vec<Vec<f32>>,
+    ) -> Checkpoint<'a> {
+        let a = &self.args;
+        Checkpoint {
+            run: format!(
+                "steps {} float {} batch {} window {} rate {} decay {} seed {}",
+                a.steps, a.float_share, a.batch, a.window, a.rate, a.decay, a.seed
+            ),
+            step,
+            best,
+            tensors: [values, &mut adam.first, &mut adam.second, best_values],
+        }
+    }
+
+    fn export(&self, vocabulary: &Vocabulary, values: &[Vec<f32>]) -> Result<()> {
+        let path: &Path = &self.args.out;
+        Ok(gguf::write(
+            path,
+            &self.config,
+            vocabulary,
+            &self.params,
+            values,
+        )?)
+    }
+}
+
+/// Progress: a bar on a terminal, a line now and then elsewhere.
+struct Report {
+    bar: Option<ProgressBar>,
+    start: Instant,
+    first: usize,
+    step_tokens: usize,
+}
+
+impl Report {
+    const LINE_EVERY: usize = 50;
+
+    fn new(run: &Run, first: usize) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(run.args.steps as u64).with_position(first as u64);
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  {eta} left");
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        let step_tokens = run.args.batch * run.args.window;
+        Self {
+            bar,
+            start: Instant::now(),
+            first,
+            step_tokens,
+        }
+    }
+
+    fn step(&self, done: usize, loss: f32, norm: f64) {
+        let tokens = ((done - self.first) * self.step_tokens) as f64;
+        let speed = tokens / self.start.elapsed().as_secs_f64();
+        let message = format!("loss {loss:.4}  norm {norm:.2}  {speed:.0} tokens/s");
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(message);
+                bar.inc(1);
+            }
+            None if done.is_multiple_of(Self::LINE_EVERY) => println!("step {done}: {message}"),
+            None => {}
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => println!("{text}"),
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish();
+        }
+    }
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let config = Config::SHAKESPEARE;
+    if !(2..=config.context).contains(&args.window) {
+        return Err(format!("--window must be 2 to {}", config.context).into());
+    }
+    if args.batch == 0 || !args.batch.is_multiple_of(2) || args.evaluate == 0 {
+        return Err("--batch must be even, and neither it nor --evaluate zero".into());
+    }
+    if let Some(dir) = &args.resume {
+        fs::create_dir_all(dir)?;
+    }
+    let text = fs::read_to_string(&args.text)
+        .map_err(|e| format!("cannot read {}: {e}", args.text.display()))?;
+    let vocabulary = Vocabulary::train(data::split(&text).0, config.vocab);
+    let corpus = Corpus::new(&text, &vocabulary);
+    if vocabulary.len() < config.vocab || corpus.validation.len() < config.context {
+        return Err("the text is too short for this vocabulary and context".into());
+    }
+    let params = model::params(&config);
+    println!(
+        "{} weights, {} training and {} validation tokens of {:.2} bytes",
+        params.iter().map(Param::len).sum::<usize>(),
+        corpus.training.len(),
+        corpus.validation.len(),
+        text.len() as f64 / (corpus.training.len() + corpus.validation.len()) as f64,
+    );
+    let schedule = Schedule {
+        peak: args.rate,
+        floor: args.rate / 20.0,
+        warmup: 100.min(args.steps / 10),
+        steps: args.steps,
+    };
+    Run {
+        args,
+        config,
+        params,
+        corpus,
+        schedule,
+    }
+    .train(&vocabulary)
+}
