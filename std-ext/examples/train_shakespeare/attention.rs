@@ -8,9 +8,8 @@
 //! side. Rotary position `t` turns the pair `(2i, 2i+1)` of every query and key
 //! head by `t · base^(−2i/32)`.
 
-use crate::ops::{from_rows, view};
+use crate::ops::{exp, from_rows, view};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
-use rayon::prelude::*;
 
 /// Width of a head; fixed, so that one head row is a few vector registers.
 pub(crate) const HEAD_DIM: usize = 32;
@@ -105,8 +104,8 @@ impl Attention {
             let keys = self.keys(k, kv);
             let keys_t = transpose(&keys);
             let values_t = transpose(&gather(v, self.kv_heads, kv));
-            let mut key_grads = vec![[0.0; HEAD_DIM]; n];
-            let mut value_grads = vec![[0.0; HEAD_DIM]; n];
+            let mut key_grads = vec![0.0; n * HEAD_DIM];
+            let mut value_grads = vec![0.0; n * HEAD_DIM];
             for head in self.heads_of(kv) {
                 let mut rows = self.queries(q, head);
                 let grads = gather(grad, self.heads, head);
@@ -128,9 +127,10 @@ impl Attention {
                 self.rotate(&mut rows, -1.0);
                 scatter(&rows, dq, self.heads, head);
             }
+            let mut key_grads = rows_of(&key_grads);
             self.rotate(&mut key_grads, -1.0);
             scatter(&key_grads, dk, self.kv_heads, kv);
-            scatter(&value_grads, dv, self.kv_heads, kv);
+            scatter(&rows_of(&value_grads), dv, self.kv_heads, kv);
         }
     }
 
@@ -162,6 +162,13 @@ fn transpose(rows: &[HeadRow]) -> Vec<f32> {
         .collect()
 }
 
+fn rows_of(columns: &[f32]) -> Vec<HeadRow> {
+    let n = columns.len() / HEAD_DIM;
+    (0..n)
+        .map(|j| std::array::from_fn(|d| columns[d * n + j]))
+        .collect()
+}
+
 /// `out[j] = Σ_d x[d] · columns[d][j]`, four `d` at a time.
 fn dots(x: &HeadRow, columns: &[f32], out: &mut [f32]) {
     let n = out.len();
@@ -185,7 +192,7 @@ fn dots(x: &HeadRow, columns: &[f32], out: &mut [f32]) {
 
 fn softmax(p: &mut [f32]) {
     let max = p.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
-    p.iter_mut().for_each(|v| *v = (*v - max).exp());
+    p.iter_mut().for_each(|v| *v = exp(*v - max));
     let inverse = p.iter().sum::<f32>().recip();
     p.iter_mut().for_each(|v| *v *= inverse);
 }
@@ -200,10 +207,12 @@ fn weighted_sum(weights: &[f32], rows: &[HeadRow]) -> HeadRow {
     sum
 }
 
-fn add_outer(weights: &[f32], x: &HeadRow, sums: &mut [HeadRow]) {
-    for (w, sum) in weights.iter().zip(sums) {
-        for d in 0..HEAD_DIM {
-            sum[d] += w * x[d];
+/// `columns[d][j] += x[d] · weights[j]`.
+fn add_outer(weights: &[f32], x: &HeadRow, columns: &mut [f32]) {
+    let stride = columns.len() / HEAD_DIM;
+    for (x, column) in x.iter().zip(columns.chunks_exact_mut(stride)) {
+        for (sum, w) in column.iter_mut().zip(weights) {
+            *sum += x * w;
         }
     }
 }
@@ -225,14 +234,10 @@ impl CustomOp3 for Attention {
         let (q, k, v) = (view(q, q_layout)?, view(k, k_layout)?, view(v, v_layout)?);
         let (q_len, kv_len) = self.lens();
         let mut out = vec![0.0; q.len()];
-        (
-            out.par_chunks_mut(q_len),
-            q.par_chunks(q_len),
-            k.par_chunks(kv_len),
-            v.par_chunks(kv_len),
-        )
-            .into_par_iter()
-            .for_each(|(out, q, k, v)| self.forward(q, k, v, out));
+        for (i, out) in out.chunks_exact_mut(q_len).enumerate() {
+            let kv = i * kv_len..(i + 1) * kv_len;
+            self.forward(&q[i * q_len..][..q_len], &k[kv.clone()], &v[kv], out);
+        }
         Ok((CpuStorage::F32(out), q_layout.shape().clone()))
     }
 
@@ -250,18 +255,16 @@ impl CustomOp3 for Attention {
         let mut dq = vec![0.0; data[0].len()];
         let mut dk = vec![0.0; data[1].len()];
         let mut dv = vec![0.0; data[2].len()];
-        (
-            dq.par_chunks_mut(q_len),
-            dk.par_chunks_mut(kv_len),
-            dv.par_chunks_mut(kv_len),
-        )
-            .into_par_iter()
-            .enumerate()
-            .for_each(|(i, (dq, dk, dv))| {
-                let (a, b) = (i * q_len..(i + 1) * q_len, i * kv_len..(i + 1) * kv_len);
-                let input = [&data[0][a.clone()], &data[1][b.clone()], &data[2][b]];
-                self.backward(input, &grad[a], [dq, dk, dv]);
-            });
+        for i in 0..dq.len() / q_len {
+            let (a, b) = (i * q_len..(i + 1) * q_len, i * kv_len..(i + 1) * kv_len);
+            let input = [
+                &data[0][a.clone()],
+                &data[1][b.clone()],
+                &data[2][b.clone()],
+            ];
+            let output = [&mut dq[a.clone()], &mut dk[b.clone()], &mut dv[b]];
+            self.backward(input, &grad[a], output);
+        }
         let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), like.device());
         Ok((
             Some(tensor(dq, q)?),

@@ -3,7 +3,6 @@
 //! Written out, because its moments belong in the checkpoint.
 
 use crate::model::Param;
-use rayon::prelude::*;
 use std::f64::consts::PI;
 
 const BETA1: f64 = 0.9;
@@ -62,22 +61,22 @@ impl AdamW {
         let unbias1 = (1.0 - BETA1.powf(count)).recip() as f32;
         let unbias2 = (1.0 - BETA2.powf(count)).recip() as f32;
         let (b1, b2, lr) = (BETA1 as f32, BETA2 as f32, rate as f32);
-        (params, values, grads, &mut self.first, &mut self.second)
-            .into_par_iter()
-            .for_each(|(param, w, g, m, v)| {
-                let decays = param.matrix_cols().is_some();
-                let keep = if decays {
-                    1.0 - (rate * self.decay) as f32
-                } else {
-                    1.0
-                };
-                for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
-                    *m = b1 * *m + (1.0 - b1) * g;
-                    *v = b2 * *v + (1.0 - b2) * g * g;
-                    let change = *m * unbias1 / ((*v * unbias2).sqrt() + EPSILON);
-                    *w = *w * keep - lr * change;
-                }
-            });
+        let moments = self.first.iter_mut().zip(&mut self.second);
+        let weights = params.iter().zip(values).zip(grads);
+        for (((param, w), g), (m, v)) in weights.zip(moments) {
+            let decays = param.matrix_cols().is_some();
+            let keep = if decays {
+                1.0 - (rate * self.decay) as f32
+            } else {
+                1.0
+            };
+            for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+                *m = b1 * *m + (1.0 - b1) * g;
+                *v = b2 * *v + (1.0 - b2) * g * g;
+                let change = *m * unbias1 / ((*v * unbias2).sqrt() + EPSILON);
+                *w = *w * keep - lr * change;
+            }
+        }
     }
 }
 
