@@ -8,10 +8,11 @@
 //! lanes. Quantising it by the rule in `quantiser.rs` gives the lanes as trained.
 //!
 //! Vocabulary, initial weights, windows and lanes depend on the text and the
-//! settings alone, and no sum depends on the number of threads. Matrix products
-//! come from candle's CPU backend, which chooses its kernels by the instruction
-//! set, so the same figures are to be expected on the same kind of CPU with the same
-//! build, and only similar ones elsewhere. A resumed run continues exactly.
+//! settings alone. With one build on one kind of CPU the file has been the same to the
+//! last bit for one and two threads, and for a run that was stopped and resumed. It is
+//! not guaranteed to be the same elsewhere: the matrix products come from candle's CPU
+//! backend, which chooses its kernels by the instruction set, and the system's
+//! mathematical library supplies the cosines and powers.
 
 mod attention;
 mod bpe;
@@ -37,6 +38,7 @@ use std::error::Error;
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
 
@@ -61,14 +63,14 @@ struct Args {
     #[arg(long)]
     out: PathBuf,
     /// Optimiser steps in all. Must stay the same when a run is resumed.
-    #[arg(long, default_value_t = 3000)]
+    #[arg(long, default_value_t = 5500)]
     steps: usize,
     /// Share of the steps that run in f32 before the quantiser joins; 1 trains a
     /// plain f32 model to compare with.
-    #[arg(long, default_value_t = 0.4)]
+    #[arg(long, default_value_t = 0.3)]
     float_share: f64,
-    /// Windows per step.
-    #[arg(long, default_value_t = 8)]
+    /// Windows per step, an even number.
+    #[arg(long, default_value_t = 4)]
     batch: usize,
     /// Tokens per window, begin token included; at most the context of 256.
     #[arg(long, default_value_t = 256)]
@@ -264,8 +266,15 @@ impl Run {
         let a = &self.args;
         Checkpoint {
             run: format!(
-                "steps {} float {} batch {} window {} rate {} decay {} seed {}",
-                a.steps, a.float_share, a.batch, a.window, a.rate, a.decay, a.seed
+                "steps {} float {} batch {} window {} rate {} decay {} seed {} tokens {}",
+                a.steps,
+                a.float_share,
+                a.batch,
+                a.window,
+                a.rate,
+                a.decay,
+                a.seed,
+                self.corpus.training.len()
             ),
             step,
             best,
@@ -339,8 +348,17 @@ impl Report {
     }
 }
 
-fn main() -> Result<()> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<()> {
     let config = Config::SHAKESPEARE;
     if !(2..=config.context).contains(&args.window) {
         return Err(format!("--window must be 2 to {}", config.context).into());
