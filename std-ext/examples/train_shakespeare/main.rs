@@ -24,23 +24,22 @@ mod ops;
 mod optimiser;
 mod quantiser;
 mod random;
+mod report;
 
 use bpe::Vocabulary;
 use candle_core::{Device, Tensor, Var};
 use checkpoint::Checkpoint;
 use clap::Parser;
 use data::Corpus;
-use indicatif::{ProgressBar, ProgressStyle};
 use model::{Config, Param};
 use optimiser::{AdamW, Schedule};
 use quantiser::Lane;
+use report::Report;
 use std::error::Error;
 use std::fs;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
-use std::time::Instant;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -226,7 +225,7 @@ impl Run {
                 println!("continuing at step {first}");
             }
         }
-        let report = Report::new(self, first);
+        let report = Report::new(first, self.args.steps, self.args.batch * self.args.window);
         for step in first..self.args.steps {
             let rate = self.schedule.rate(step);
             let (loss, mut grads) = self.gradients(&values, step)?;
@@ -291,60 +290,6 @@ impl Run {
             &self.params,
             values,
         )?)
-    }
-}
-
-/// Progress: a bar on a terminal, a line now and then elsewhere.
-struct Report {
-    bar: Option<ProgressBar>,
-    start: Instant,
-    first: usize,
-    step_tokens: usize,
-}
-
-impl Report {
-    const LINE_EVERY: usize = 50;
-
-    fn new(run: &Run, first: usize) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(run.args.steps as u64).with_position(first as u64);
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  {eta} left");
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        let step_tokens = run.args.batch * run.args.window;
-        Self {
-            bar,
-            start: Instant::now(),
-            first,
-            step_tokens,
-        }
-    }
-
-    fn step(&self, done: usize, loss: f32, norm: f64) {
-        let tokens = ((done - self.first) * self.step_tokens) as f64;
-        let speed = tokens / self.start.elapsed().as_secs_f64();
-        let message = format!("loss {loss:.4}  norm {norm:.2}  {speed:.0} tokens/s");
-        match &self.bar {
-            Some(bar) => {
-                bar.set_message(message);
-                bar.inc(1);
-            }
-            None if done.is_multiple_of(Self::LINE_EVERY) => println!("step {done}: {message}"),
-            None => {}
-        }
-    }
-
-    fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None => println!("{text}"),
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish();
-        }
     }
 }
 
