@@ -33,14 +33,8 @@ impl Attention {
             let (sin, cos) = (t as f64 * f64::from(rope_base).powf(exponent)).sin_cos();
             (cos as f32, sin as f32)
         };
-        let rotations = (0..window)
-            .map(|t| std::array::from_fn(|i| angle(t, i)))
-            .collect();
-        Self {
-            heads,
-            kv_heads,
-            rotations,
-        }
+        let rotations = (0..window).map(|t| std::array::from_fn(|i| angle(t, i))).collect();
+        Self { heads, kv_heads, rotations }
     }
 
     fn window(&self) -> usize {
@@ -115,9 +109,7 @@ impl Attention {
                     softmax(p);
                     dots(g, &values_t, dp);
                     let mean: f32 = p.iter().zip(&*dp).map(|(p, d)| p * d).sum();
-                    dp.iter_mut()
-                        .zip(&*p)
-                        .for_each(|(d, p)| *d = p * (*d - mean));
+                    dp.iter_mut().zip(&*p).for_each(|(d, p)| *d = p * (*d - mean));
                     add_outer(dp, row, &mut key_grads);
                     add_outer(p, g, &mut value_grads);
                     *row = weighted_sum(dp, &keys);
@@ -157,16 +149,12 @@ fn scatter(rows: &[HeadRow], x: &mut [f32], heads: usize, head: usize) {
 }
 
 fn transpose(rows: &[HeadRow]) -> Vec<f32> {
-    (0..HEAD_DIM)
-        .flat_map(|d| rows.iter().map(move |row| row[d]))
-        .collect()
+    (0..HEAD_DIM).flat_map(|d| rows.iter().map(move |row| row[d])).collect()
 }
 
 fn rows_of(columns: &[f32]) -> Vec<HeadRow> {
     let n = columns.len() / HEAD_DIM;
-    (0..n)
-        .map(|j| std::array::from_fn(|d| columns[d * n + j]))
-        .collect()
+    (0..n).map(|j| std::array::from_fn(|d| columns[d * n + j])).collect()
 }
 
 /// `out[j] = Σ_d x[d] · columns[d][j]`, four `d` at a time.
@@ -174,12 +162,7 @@ fn dots(x: &HeadRow, columns: &[f32], out: &mut [f32]) {
     let n = out.len();
     let stride = columns.len() / HEAD_DIM;
     out.fill(0.0);
-    for (x, block) in x
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .zip(columns.chunks_exact(4 * stride))
-    {
+    for (x, block) in x.as_chunks::<4>().0.iter().zip(columns.chunks_exact(4 * stride)) {
         let (a, block) = block.split_at(stride);
         let (b, block) = block.split_at(stride);
         let (c, d) = block.split_at(stride);
@@ -257,19 +240,11 @@ impl CustomOp3 for Attention {
         let mut dv = vec![0.0; data[2].len()];
         for i in 0..dq.len() / q_len {
             let (a, b) = (i * q_len..(i + 1) * q_len, i * kv_len..(i + 1) * kv_len);
-            let input = [
-                &data[0][a.clone()],
-                &data[1][b.clone()],
-                &data[2][b.clone()],
-            ];
+            let input = [&data[0][a.clone()], &data[1][b.clone()], &data[2][b.clone()]];
             let output = [&mut dq[a.clone()], &mut dk[b.clone()], &mut dv[b]];
             self.backward(input, &grad[a], output);
         }
         let tensor = |data, like: &Tensor| Tensor::from_vec(data, like.shape(), like.device());
-        Ok((
-            Some(tensor(dq, q)?),
-            Some(tensor(dk, k)?),
-            Some(tensor(dv, v)?),
-        ))
+        Ok((Some(tensor(dq, q)?), Some(tensor(dk, k)?), Some(tensor(dv, v)?)))
     }
 }

@@ -47,12 +47,8 @@ impl Vocabulary {
         for word in words_of(&text) {
             *words.entry(word).or_default() += 1;
         }
-        let mut vocabulary = Self {
-            pieces: Vec::new(),
-            scores: Vec::new(),
-            types: Vec::new(),
-            ids: HashMap::new(),
-        };
+        let mut vocabulary =
+            Self { pieces: Vec::new(), scores: Vec::new(), types: Vec::new(), ids: HashMap::new() };
         vocabulary.push("<unk>".into(), 0.0, TokenType::Unknown);
         vocabulary.push("<s>".into(), 0.0, TokenType::Control);
         vocabulary.push("</s>".into(), 0.0, TokenType::Control);
@@ -76,9 +72,7 @@ impl Vocabulary {
                     *pairs.entry(pair.concat()).or_default() += count;
                 }
             }
-            let best = pairs
-                .into_iter()
-                .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
+            let best = pairs.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
             let Some((piece, _)) = best else { break };
             vocabulary.push(piece, -(rank as f32), TokenType::Normal);
         }
@@ -160,9 +154,7 @@ fn words_of(text: &str) -> impl Iterator<Item = &str> {
         let (_, first) = chars.next()?;
         let mut end = first.len_utf8();
         if first == '▁' || is_letter(first) {
-            end = chars
-                .find(|&(_, c)| !is_letter(c))
-                .map_or(rest.len(), |(at, _)| at);
+            end = chars.find(|&(_, c)| !is_letter(c)).map_or(rest.len(), |(at, _)| at);
         }
         let (word, after) = rest.split_at(end);
         rest = after;
@@ -205,11 +197,7 @@ mod tests {
     fn words_do_not_matter_to_the_result() {
         let v = Vocabulary::train(TEXT, 300);
         let marked = TEXT.replace(' ', "▁");
-        let whole: Vec<u32> = v
-            .split(&marked)
-            .iter()
-            .flat_map(|p| v.piece_ids(p))
-            .collect();
+        let whole: Vec<u32> = v.split(&marked).iter().flat_map(|p| v.piece_ids(p)).collect();
         assert_eq!(v.encode(TEXT), whole);
     }
 }

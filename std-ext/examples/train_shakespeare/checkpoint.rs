@@ -62,9 +62,7 @@ impl Checkpoint<'_> {
 }
 
 fn number(bytes: &mut &[u8]) -> io::Result<u64> {
-    let (head, tail) = bytes
-        .split_first_chunk()
-        .ok_or_else(|| bad("is cut short"))?;
+    let (head, tail) = bytes.split_first_chunk().ok_or_else(|| bad("is cut short"))?;
     *bytes = tail;
     Ok(u64::from_le_bytes(*head))
 }

@@ -14,10 +14,7 @@ impl Corpus {
     /// The first nine tenths of the bytes for training, the rest for validation.
     pub(crate) fn new(text: &str, vocabulary: &Vocabulary) -> Self {
         let (training, validation) = split(text);
-        Self {
-            training: vocabulary.encode(training),
-            validation: vocabulary.encode(validation),
-        }
+        Self { training: vocabulary.encode(training), validation: vocabulary.encode(validation) }
     }
 
     /// `sequences` windows at seeded places; `index` numbers the batches.
@@ -38,11 +35,7 @@ impl Corpus {
         window: usize,
         stride: usize,
     ) -> impl Iterator<Item = Batch> {
-        let windows: Vec<&[u32]> = self
-            .validation
-            .chunks_exact(window)
-            .step_by(stride)
-            .collect();
+        let windows: Vec<&[u32]> = self.validation.chunks_exact(window).step_by(stride).collect();
         let batches = windows.len().div_ceil(sequences);
         (0..batches).map(move |i| {
             let rest = windows.iter().skip(i * sequences).take(sequences);
@@ -69,9 +62,5 @@ fn batch<'a>(windows: impl Iterator<Item = &'a [u32]>, window: usize) -> Batch {
         inputs.extend(&tokens[..window - 1]);
         targets.extend(tokens);
     }
-    Batch {
-        window,
-        inputs,
-        targets,
-    }
+    Batch { window, inputs, targets }
 }

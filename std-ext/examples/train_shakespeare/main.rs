@@ -160,13 +160,8 @@ impl Run {
         let loss = model::loss(&self.config, &weights, batch)?;
         let grads = loss.backward()?;
         let missing = || candle_core::Error::Msg("a parameter has no gradient".into());
-        let grads = leaves
-            .iter()
-            .map(|leaf| ops::from_rows(grads.get(leaf).ok_or_else(missing)?));
-        Ok((
-            loss.to_scalar::<f32>()?,
-            grads.collect::<candle_core::Result<_>>()?,
-        ))
+        let grads = leaves.iter().map(|leaf| ops::from_rows(grads.get(leaf).ok_or_else(missing)?));
+        Ok((loss.to_scalar::<f32>()?, grads.collect::<candle_core::Result<_>>()?))
     }
 
     /// Validation loss at one lane, over one window of every `stride`.
@@ -176,10 +171,7 @@ impl Run {
             .map(|(p, w)| Tensor::from_vec(w, p.shape.as_slice(), &Device::Cpu))
             .collect::<candle_core::Result<_>>()?;
         let (mut sum, mut count) = (0.0, 0.0);
-        for batch in self
-            .corpus
-            .validate(self.args.batch, self.config.context, stride)
-        {
+        for batch in self.corpus.validate(self.args.batch, self.config.context, stride) {
             let tokens = batch.targets.len() as f64;
             let loss = model::loss(&self.config, &weights, batch)?.to_scalar::<f32>()?;
             sum += f64::from(loss) * tokens;
@@ -207,17 +199,12 @@ impl Run {
 
     fn train(&self, vocabulary: &Vocabulary) -> Result<()> {
         let inits = self.params.iter().zip(0_u64..);
-        let mut values: Vec<_> = inits
-            .map(|(p, i)| p.init(random::bits(self.args.seed, i)))
-            .collect();
+        let mut values: Vec<_> =
+            inits.map(|(p, i)| p.init(random::bits(self.args.seed, i))).collect();
         let mut adam = AdamW::new(&self.params, self.args.decay);
         let mut best_values = values.clone();
         let (mut first, mut best) = (0, f64::INFINITY);
-        let checkpoint = self
-            .args
-            .resume
-            .as_ref()
-            .map(|dir| dir.join("checkpoint.bin"));
+        let checkpoint = self.args.resume.as_ref().map(|dir| dir.join("checkpoint.bin"));
         if let Some(path) = &checkpoint {
             let mut state = self.checkpoint(0, best, &mut values, &mut adam, &mut best_values);
             if state.load(path)? {
@@ -283,13 +270,7 @@ impl Run {
 
     fn export(&self, vocabulary: &Vocabulary, values: &[Vec<f32>]) -> Result<()> {
         let path: &Path = &self.args.out;
-        Ok(gguf::write(
-            path,
-            &self.config,
-            vocabulary,
-            &self.params,
-            values,
-        )?)
+        Ok(gguf::write(path, &self.config, vocabulary, &self.params, values)?)
     }
 }
 
@@ -335,12 +316,5 @@ fn run(args: Args) -> Result<()> {
         warmup: 100.min(args.steps / 10),
         steps: args.steps,
     };
-    Run {
-        args,
-        config,
-        params,
-        corpus,
-        schedule,
-    }
-    .train(&vocabulary)
+    Run { args, config, params, corpus, schedule }.train(&vocabulary)
 }

@@ -61,9 +61,9 @@ impl Param {
     pub(crate) fn init(&self, seed: u64) -> Vec<f32> {
         match self.matrix_cols() {
             None => vec![1.0; self.len()],
-            Some(_) => (0..self.len() as u64)
-                .map(|i| self.deviation * random::normal(seed, i))
-                .collect(),
+            Some(_) => {
+                (0..self.len() as u64).map(|i| self.deviation * random::normal(seed, i)).collect()
+            }
         }
     }
 }
@@ -78,11 +78,8 @@ pub(crate) fn params(config: &Config) -> Vec<Param> {
     let kv_dim = config.kv_heads * config.head_dim();
     let wide = 0.05;
     let residual = wide / (2.0 * config.layers as f32).sqrt();
-    let param = |name: String, shape: &[usize], deviation| Param {
-        name,
-        shape: shape.to_vec(),
-        deviation,
-    };
+    let param =
+        |name: String, shape: &[usize], deviation| Param { name, shape: shape.to_vec(), deviation };
     let mut all = vec![
         param("token_embd.weight".into(), &[config.vocab, dim], wide),
         param("output_norm.weight".into(), &[dim], 0.0),
@@ -114,22 +111,13 @@ pub(crate) struct Batch {
 /// The mean loss of a batch, in nats per token.
 pub(crate) fn loss(config: &Config, weights: &[Tensor], batch: Batch) -> Result<Tensor> {
     let logits = logits(config, weights, batch.inputs, batch.window)?;
-    logits.apply_op1(CrossEntropy {
-        targets: batch.targets,
-    })
+    logits.apply_op1(CrossEntropy { targets: batch.targets })
 }
 
 /// One row of logits per input token.
 fn logits(config: &Config, weights: &[Tensor], inputs: Vec<u32>, window: usize) -> Result<Tensor> {
     let attention = Attention::new(config.heads, config.kv_heads, window, config.rope_base);
-    let norm = |x: &Tensor, w: &Tensor| {
-        x.apply_op2(
-            w,
-            RmsNorm {
-                eps: config.norm_eps,
-            },
-        )
-    };
+    let norm = |x: &Tensor, w: &Tensor| x.apply_op2(w, RmsNorm { eps: config.norm_eps });
     let linear = |x: &Tensor, w: &Tensor| x.matmul(&w.t()?);
     let rows = inputs.len();
     let inputs = Tensor::from_vec(inputs, rows, &Device::Cpu)?;
@@ -137,11 +125,7 @@ fn logits(config: &Config, weights: &[Tensor], inputs: Vec<u32>, window: usize) 
     let mut x = embedding.index_select(&inputs, 0)?;
     for layer in weights[SHARED_PARAMS..].chunks_exact(LAYER_PARAMS) {
         let h = norm(&x, &layer[0])?;
-        let (q, k, v) = (
-            linear(&h, &layer[1])?,
-            linear(&h, &layer[2])?,
-            linear(&h, &layer[3])?,
-        );
+        let (q, k, v) = (linear(&h, &layer[1])?, linear(&h, &layer[2])?, linear(&h, &layer[3])?);
         let mixed = q.apply_op3(&k, &v, attention.clone())?;
         x = (x + linear(&mixed, &layer[4])?)?;
         let h = norm(&x, &layer[5])?;

@@ -81,10 +81,7 @@ impl CustomOp2 for RmsNorm {
         let n = ws.len();
         let mut dx = vec![0.0; xs.len()];
         let mut dw = vec![0.0; n];
-        for ((x, g), dx) in xs
-            .chunks_exact(n)
-            .zip(grad.chunks_exact(n))
-            .zip(dx.chunks_exact_mut(n))
+        for ((x, g), dx) in xs.chunks_exact(n).zip(grad.chunks_exact(n)).zip(dx.chunks_exact_mut(n))
         {
             let r = self.inverse(x);
             let mut dot = 0.0;
@@ -122,11 +119,7 @@ impl CustomOp2 for SwiGlu {
         up_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (gate, up) = (view(gate, gate_layout)?, view(up, up_layout)?);
-        let y = gate
-            .iter()
-            .zip(up)
-            .map(|(g, u)| g * sigmoid(*g) * u)
-            .collect();
+        let y = gate.iter().zip(up).map(|(g, u)| g * sigmoid(*g) * u).collect();
         Ok((CpuStorage::F32(y), gate_layout.shape().clone()))
     }
 
@@ -176,13 +169,11 @@ impl CustomOp1 for CrossEntropy {
         let scale = grad.to_scalar::<f32>()? / self.targets.len() as f32;
         let mut d = from_rows(logits)?;
         let width = d.len() / self.targets.len();
-        d.chunks_exact_mut(width)
-            .zip(&self.targets)
-            .for_each(|(row, &target)| {
-                let total = log_sum_exp(row);
-                row.iter_mut().for_each(|v| *v = exp(*v - total) * scale);
-                row[target as usize] -= scale;
-            });
+        d.chunks_exact_mut(width).zip(&self.targets).for_each(|(row, &target)| {
+            let total = log_sum_exp(row);
+            row.iter_mut().for_each(|v| *v = exp(*v - total) * scale);
+            row[target as usize] -= scale;
+        });
         Ok(Some(Tensor::from_vec(d, logits.shape(), logits.device())?))
     }
 }
@@ -250,18 +241,9 @@ mod tests {
         check(&vars, |v| v[0].apply_op2(&v[1], RmsNorm { eps: 1e-5 }))?;
         let vars = [input(6, 32, 3)?, input(6, 32, 4)?];
         check(&vars, |v| v[0].apply_op2(&v[1], SwiGlu))?;
-        check(&[input(3, 5, 5)?], |v| {
-            v[0].apply_op1(CrossEntropy {
-                targets: vec![4, 0, 2],
-            })
-        })?;
-        let vars = [
-            input(14, 4 * HEAD_DIM, 6)?,
-            input(14, 2 * HEAD_DIM, 7)?,
-            input(14, 2 * HEAD_DIM, 8)?,
-        ];
-        check(&vars, |v| {
-            v[0].apply_op3(&v[1], &v[2], Attention::new(4, 2, 7, 10000.0))
-        })
+        check(&[input(3, 5, 5)?], |v| v[0].apply_op1(CrossEntropy { targets: vec![4, 0, 2] }))?;
+        let vars =
+            [input(14, 4 * HEAD_DIM, 6)?, input(14, 2 * HEAD_DIM, 7)?, input(14, 2 * HEAD_DIM, 8)?];
+        check(&vars, |v| v[0].apply_op3(&v[1], &v[2], Attention::new(4, 2, 7, 10000.0)))
     }
 }

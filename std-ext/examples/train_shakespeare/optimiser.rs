@@ -41,11 +41,7 @@ impl AdamW {
     /// Zero moments; `decay` is applied to matrices only.
     pub(crate) fn new(params: &[Param], decay: f64) -> Self {
         let zeros: Vec<_> = params.iter().map(|p| vec![0.0; p.len()]).collect();
-        Self {
-            first: zeros.clone(),
-            second: zeros,
-            decay,
-        }
+        Self { first: zeros.clone(), second: zeros, decay }
     }
 
     /// One update of `values`; `step` counts from 0.
@@ -65,11 +61,7 @@ impl AdamW {
         let weights = params.iter().zip(values).zip(grads);
         for (((param, w), g), (m, v)) in weights.zip(moments) {
             let decays = param.matrix_cols().is_some();
-            let keep = if decays {
-                1.0 - (rate * self.decay) as f32
-            } else {
-                1.0
-            };
+            let keep = if decays { 1.0 - (rate * self.decay) as f32 } else { 1.0 };
             for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
                 *m = b1 * *m + (1.0 - b1) * g;
                 *v = b2 * *v + (1.0 - b2) * g * g;

@@ -110,9 +110,7 @@ mod tests {
     use super::*;
 
     fn row() -> Vec<f32> {
-        (0..128)
-            .map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.01 * (1.0 + (i / 32) as f32))
-            .collect()
+        (0..128).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.01 * (1.0 + (i / 32) as f32)).collect()
     }
 
     fn error(lane: Lane) -> f32 {

@@ -22,12 +22,7 @@ impl Report {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  {eta} left");
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Self {
-            bar,
-            start: Instant::now(),
-            first,
-            step_tokens,
-        }
+        Self { bar, start: Instant::now(), first, step_tokens }
     }
 
     /// Tells loss and gradient norm of the last of `done` steps.
