@@ -1,7 +1,11 @@
 //! Who takes part. A new kernel is one line in [`all`].
 
+use crate::ours::Lane;
 use crate::peers::{bitnet, candle, tritter};
 use crate::{Error, Matvec, Ternary};
+use trilane_core::digits::Group;
+use trilane_core::lane::PrecisionLane;
+use trilane_std::level::levels;
 
 /// Every contender, loaded with the matrix of `problem`, in the order of the table.
 ///
@@ -9,13 +13,27 @@ use crate::{Error, Matvec, Ternary};
 ///
 /// When a library refuses the matrix.
 pub fn all(problem: &Ternary) -> Result<Vec<Box<dyn Matvec>>, Error> {
-    Ok(vec![
+    let mut all: Vec<Box<dyn Matvec>> = vec![
         Box::new(candle::Float::new(problem)?),
         Box::new(candle::Quantised::q8_0(problem)?),
         Box::new(candle::Quantised::q4_0(problem)?),
         Box::new(tritter::Packed::new(problem)?),
         Box::new(bitnet::Layer::new(problem)?),
-    ])
+    ];
+    for level in levels() {
+        for (lane, group) in [
+            (PrecisionLane::Ternary, Group::Row),
+            (PrecisionLane::Bit3, Group::G64),
+            (PrecisionLane::Bit5, Group::G64),
+            (PrecisionLane::Bit7, Group::G64),
+            (PrecisionLane::Bit3, Group::G32),
+            (PrecisionLane::Bit5, Group::G32),
+            (PrecisionLane::Bit7, Group::G32),
+        ] {
+            all.push(Box::new(Lane::new(problem, level, lane, group)?));
+        }
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

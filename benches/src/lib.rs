@@ -16,6 +16,7 @@
 
 pub mod contenders;
 pub mod machine;
+pub mod ours;
 pub mod peers;
 mod problem;
 mod table;

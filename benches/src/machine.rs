@@ -60,16 +60,10 @@ impl Limits {
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "limits of one thread, {}:", reader().0)?;
-        for (name, bytes, speed) in [
-            ("L2", L2_BYTES, self.l2),
-            ("L3", L3_BYTES, self.l3),
-            ("DRAM", DRAM_BYTES, self.dram),
-        ] {
-            writeln!(
-                f,
-                "  read {name:<5} {:>7} KiB {speed:>8.1} GB/s",
-                bytes >> 10
-            )?;
+        for (name, bytes, speed) in
+            [("L2", L2_BYTES, self.l2), ("L3", L3_BYTES, self.l3), ("DRAM", DRAM_BYTES, self.dram)]
+        {
+            writeln!(f, "  read {name:<5} {:>7} KiB {speed:>8.1} GB/s", bytes >> 10)?;
         }
         for (name, speed) in &self.dots {
             writeln!(f, "  {name:<22} {speed:>8.1} GMAC/s")?;
@@ -82,9 +76,7 @@ impl fmt::Display for Limits {
 #[must_use]
 pub fn read_bandwidth(bytes: usize) -> f64 {
     // Written, so that every page is memory of its own.
-    let lines: Vec<Line> = (0..bytes / size_of::<Line>())
-        .map(|i| Line([i as u8; 64]))
-        .collect();
+    let lines: Vec<Line> = (0..bytes / size_of::<Line>()).map(|i| Line([i as u8; 64])).collect();
     let (_, read) = reader();
     best_rate(size_of_val(lines.as_slice()) as f64, || {
         black_box(read(black_box(&lines)));
@@ -117,10 +109,7 @@ fn best_rate(units: f64, mut work: impl FnMut()) -> f64 {
     while time(calls) < SHORTEST {
         calls *= 2;
     }
-    let best = (0..REPETITIONS)
-        .map(|_| time(calls))
-        .min()
-        .unwrap_or(SHORTEST);
+    let best = (0..REPETITIONS).map(|_| time(calls)).min().unwrap_or(SHORTEST);
     units * f64::from(calls) / best.as_secs_f64()
 }
 

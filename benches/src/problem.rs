@@ -21,18 +21,9 @@ impl Ternary {
     #[must_use]
     pub fn new(n: usize) -> Self {
         let mut random = SplitMix(n as u64);
-        let trits = (0..n * n)
-            .map(|_| [-1, 0, 1][(random.next() % 3) as usize])
-            .collect();
-        let x = (0..n)
-            .map(|_| (random.next() >> 40) as f32 / (1 << 23) as f32 - 1.0)
-            .collect();
-        Self {
-            n,
-            trits,
-            scale: 0.0173,
-            x,
-        }
+        let trits = (0..n * n).map(|_| [-1, 0, 1][(random.next() % 3) as usize]).collect();
+        let x = (0..n).map(|_| (random.next() >> 40) as f32 / (1 << 23) as f32 - 1.0).collect();
+        Self { n, trits, scale: 0.0173, x }
     }
 
     /// Multiply-adds of one product.
@@ -44,10 +35,7 @@ impl Ternary {
     /// The weights as plain floats, for contenders that take nothing else.
     #[must_use]
     pub fn weights_f32(&self) -> Vec<f32> {
-        self.trits
-            .iter()
-            .map(|&trit| f32::from(trit) * self.scale)
-            .collect()
+        self.trits.iter().map(|&trit| f32::from(trit) * self.scale).collect()
     }
 
     /// The answer, in f64 throughout: the scale and x are exact in it, and its rounding is far
@@ -57,11 +45,8 @@ impl Ternary {
         self.trits
             .chunks_exact(self.n)
             .map(|row| {
-                let dot: f64 = row
-                    .iter()
-                    .zip(&self.x)
-                    .map(|(&w, &x)| f64::from(w) * f64::from(x))
-                    .sum();
+                let dot: f64 =
+                    row.iter().zip(&self.x).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
                 f64::from(self.scale) * dot
             })
             .collect()
@@ -83,7 +68,7 @@ impl SplitMix {
 /// A contender: a matrix already loaded in the form its library keeps it.
 pub trait Matvec {
     /// Library and method.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// Bytes of stored weights, scales included: what a product has to read at least.
     fn weight_bytes(&self) -> usize;
@@ -97,6 +82,15 @@ pub trait Matvec {
     ///
     /// Whatever the library reports.
     fn matvec(&self, x: &[f32]) -> Result<Vec<f32>, Error>;
+
+    /// What else has to hold of the answer `y` to `x`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    fn verify(&self, _x: &[f32], _y: &[f32]) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// The relative error of a contender's answer to `problem`.
@@ -106,15 +100,12 @@ pub trait Matvec {
 /// When the contender fails, has the wrong number of results, or exceeds its tolerance.
 pub fn checked(contender: &dyn Matvec, problem: &Ternary, expected: &[f64]) -> Result<f64, Error> {
     let y = contender.matvec(&problem.x)?;
+    contender.verify(&problem.x, &y)?;
     let name = contender.name();
     if y.len() != expected.len() {
         return Err(format!("{name}: {} results, expected {}", y.len(), expected.len()).into());
     }
-    let error: f64 = y
-        .iter()
-        .zip(expected)
-        .map(|(&y, &e)| (f64::from(y) - e).powi(2))
-        .sum();
+    let error: f64 = y.iter().zip(expected).map(|(&y, &e)| (f64::from(y) - e).powi(2)).sum();
     let size: f64 = expected.iter().map(|e| e * e).sum();
     let relative = (error / size).sqrt();
     // Written so that NaN fails.
@@ -133,7 +124,7 @@ mod tests {
     struct Fixed(Vec<f32>);
 
     impl Matvec for Fixed {
-        fn name(&self) -> &'static str {
+        fn name(&self) -> &str {
             "fixed"
         }
         fn weight_bytes(&self) -> usize {

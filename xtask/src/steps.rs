@@ -121,7 +121,7 @@ pub(crate) const STEPS: &[Step] = &[
         about: "tests under emulation of 64-bit Arm with the dot product instructions",
         full: false,
         needs: &[AARCH64, Requirement::QemuUser],
-        work: Work::Commands(|| vec![aarch64_tests("max", "neon,dotprod")]),
+        work: Work::Commands(|| vec![aarch64_tests("max", "neon,neondot")]),
     },
     Step {
         name: "aarch64-baseline",
@@ -129,6 +129,31 @@ pub(crate) const STEPS: &[Step] = &[
         full: false,
         needs: &[AARCH64, Requirement::QemuUser],
         work: Work::Commands(|| vec![aarch64_tests("cortex-a53", "neon")]),
+    },
+    Step {
+        name: "training",
+        about: "lints and tests of the programs that train models",
+        full: false,
+        needs: &[],
+        work: Work::Commands(|| {
+            vec![
+                Invocation::new(
+                    "cargo clippy -p trilane-std --features candle --examples -- -D warnings",
+                ),
+                Invocation::new("cargo test -p trilane-std --features candle --examples"),
+            ]
+        }),
+    },
+    Step {
+        name: "benches",
+        about: "lints of the benchmarks, which build the peers' crates",
+        full: true,
+        needs: &[],
+        work: Work::Commands(|| {
+            vec![Invocation::new(
+                "cargo clippy --manifest-path benches/Cargo.toml --all-targets -- -D warnings",
+            )]
+        }),
     },
     Step {
         name: "exhaustive",
@@ -167,7 +192,11 @@ fn clippy_simd() -> Vec<Invocation> {
         Invocation::new(&format!("cargo clippy -p trilane-core --target {triple} -- -D warnings"))
     };
     let wasm = "wasm32-unknown-unknown";
-    vec![lint(wasm).target_flags(wasm, SIMD128), lint("aarch64-unknown-linux-musl")]
+    vec![
+        lint(wasm).target_flags(wasm, SIMD128),
+        lint("aarch64-unknown-linux-musl"),
+        lint("riscv32imc-unknown-none-elf"),
+    ]
 }
 
 fn docs() -> Vec<Invocation> {

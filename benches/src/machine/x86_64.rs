@@ -46,9 +46,7 @@ fn read_avx512(lines: &[Line]) -> u64 {
     for line in rest {
         sums[0] = _mm512_xor_si512(sums[0], load_512(line));
     }
-    let total = sums
-        .into_iter()
-        .fold(_mm512_setzero_si512(), |a, b| _mm512_xor_si512(a, b));
+    let total = sums.into_iter().fold(_mm512_setzero_si512(), |a, b| _mm512_xor_si512(a, b));
     _mm512_reduce_add_epi64(total) as u64
 }
 
@@ -59,10 +57,7 @@ fn read_avx2(lines: &[Line]) -> u64 {
     for block in blocks {
         for (pair, line) in sums.as_chunks_mut::<2>().0.iter_mut().zip(block) {
             let [low, high] = load_256(line);
-            *pair = [
-                _mm256_xor_si256(pair[0], low),
-                _mm256_xor_si256(pair[1], high),
-            ];
+            *pair = [_mm256_xor_si256(pair[0], low), _mm256_xor_si256(pair[1], high)];
         }
     }
     for line in rest {
@@ -70,13 +65,8 @@ fn read_avx2(lines: &[Line]) -> u64 {
         sums[0] = _mm256_xor_si256(sums[0], low);
         sums[1] = _mm256_xor_si256(sums[1], high);
     }
-    let total = sums
-        .into_iter()
-        .fold(_mm256_setzero_si256(), |a, b| _mm256_xor_si256(a, b));
-    let half = _mm_add_epi64(
-        _mm256_castsi256_si128(total),
-        _mm256_extracti128_si256::<1>(total),
-    );
+    let total = sums.into_iter().fold(_mm256_setzero_si256(), |a, b| _mm256_xor_si256(a, b));
+    let half = _mm_add_epi64(_mm256_castsi256_si128(total), _mm256_extracti128_si256::<1>(total));
     (_mm_extract_epi64::<0>(half).wrapping_add(_mm_extract_epi64::<1>(half))) as u64
 }
 
@@ -94,9 +84,7 @@ fn dot_avx512(codes: &[Line]) -> i32 {
     for line in rest {
         sums[0] = _mm512_dpbusd_epi32(sums[0], load_512(line), x);
     }
-    let total = sums
-        .into_iter()
-        .fold(_mm512_setzero_si512(), |a, b| _mm512_add_epi32(a, b));
+    let total = sums.into_iter().fold(_mm512_setzero_si512(), |a, b| _mm512_add_epi32(a, b));
     _mm512_reduce_add_epi32(total)
 }
 
@@ -111,10 +99,7 @@ fn dot_avx2(codes: &[Line]) -> i32 {
     for block in blocks {
         for (pair, line) in sums.as_chunks_mut::<2>().0.iter_mut().zip(block) {
             let [low, high] = load_256(line);
-            *pair = [
-                _mm256_add_epi32(pair[0], quads(low)),
-                _mm256_add_epi32(pair[1], quads(high)),
-            ];
+            *pair = [_mm256_add_epi32(pair[0], quads(low)), _mm256_add_epi32(pair[1], quads(high))];
         }
     }
     for line in rest {
@@ -122,13 +107,8 @@ fn dot_avx2(codes: &[Line]) -> i32 {
         sums[0] = _mm256_add_epi32(sums[0], quads(low));
         sums[1] = _mm256_add_epi32(sums[1], quads(high));
     }
-    let total = sums
-        .into_iter()
-        .fold(_mm256_setzero_si256(), |a, b| _mm256_add_epi32(a, b));
-    let half = _mm_add_epi32(
-        _mm256_castsi256_si128(total),
-        _mm256_extracti128_si256::<1>(total),
-    );
+    let total = sums.into_iter().fold(_mm256_setzero_si256(), |a, b| _mm256_add_epi32(a, b));
+    let half = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256::<1>(total));
     let pair = _mm_add_epi32(half, _mm_shuffle_epi32::<0b01_00_11_10>(half));
     _mm_cvtsi128_si32(pair).wrapping_add(_mm_extract_epi32::<1>(pair))
 }

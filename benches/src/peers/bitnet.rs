@@ -31,14 +31,12 @@ impl Layer {
             shape: (n, n),
             group_size: config.group_size,
         };
-        Ok(Self {
-            layer: BitLinear::from_quantized(weight, None, config, Device::Cpu),
-        })
+        Ok(Self { layer: BitLinear::from_quantized(weight, None, config, Device::Cpu) })
     }
 }
 
 impl Matvec for Layer {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "bitnet-quantize"
     }
 

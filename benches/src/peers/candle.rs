@@ -18,14 +18,12 @@ impl Float {
     ///
     /// When candle refuses it.
     pub fn new(problem: &Ternary) -> Result<Self, Error> {
-        Ok(Self {
-            weights: weights(problem)?,
-        })
+        Ok(Self { weights: weights(problem)? })
     }
 }
 
 impl Matvec for Float {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "candle f32"
     }
 
@@ -85,17 +83,12 @@ impl Quantised {
     ) -> Result<Self, Error> {
         let quantised = QTensor::quantize(&weights(problem)?, kind)?;
         let weight_bytes = quantised.storage_size_in_bytes();
-        Ok(Self {
-            name,
-            product: QMatMul::from_qtensor(quantised)?,
-            weight_bytes,
-            tolerance,
-        })
+        Ok(Self { name, product: QMatMul::from_qtensor(quantised)?, weight_bytes, tolerance })
     }
 }
 
 impl Matvec for Quantised {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.name
     }
 
@@ -114,9 +107,5 @@ impl Matvec for Quantised {
 }
 
 fn weights(problem: &Ternary) -> Result<Tensor, Error> {
-    Ok(Tensor::from_vec(
-        problem.weights_f32(),
-        (problem.n, problem.n),
-        &Device::Cpu,
-    )?)
+    Ok(Tensor::from_vec(problem.weights_f32(), (problem.n, problem.n), &Device::Cpu)?)
 }

@@ -20,14 +20,12 @@ impl Packed {
     pub fn new(problem: &Ternary) -> Result<Self, Error> {
         let n = problem.n;
         let scales = vec![problem.scale; n];
-        Ok(Self {
-            weights: PackedTernary::from_i8(&problem.trits, &scales, (n, n))?,
-        })
+        Ok(Self { weights: PackedTernary::from_i8(&problem.trits, &scales, (n, n))? })
     }
 }
 
 impl Matvec for Packed {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "tritter-accel"
     }
 
