@@ -2,6 +2,7 @@
 
 mod args;
 mod convert;
+mod demo;
 mod error;
 mod generate;
 mod inspect;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
     arg_required_else_help = true,
     after_help = "\
 Examples:
+  trilane demo
   trilane inspect model.gguf
   trilane convert model.gguf nested.gguf --lane bit7
   trilane run nested.gguf --prompt 'Once upon a time' --lane bit5
@@ -44,6 +46,7 @@ struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Demo(demo::DemoArgs),
     Run(run::RunArgs),
     Convert(convert::ConvertArgs),
     Inspect(inspect::InspectArgs),
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = stdout().lock();
     let result = match arguments.command {
+        Command::Demo(args) => demo::demo(&args, &mut out),
         Command::Run(args) => run::run(&args, &mut out),
         Command::Convert(args) => convert::convert(&args, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, &mut out),

@@ -8,7 +8,7 @@ use crate::table::Table;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use trilane::core::lane::PrecisionLane;
 use trilane::core::model::{Decoder, Digest, VERIFY_TOKENS, Weights, verify as fixed_run};
 use trilane::std::mapped::MappedFile;
@@ -42,11 +42,12 @@ pub(crate) struct VerifyArgs {
 
 /// The fixed run of one lane.
 #[derive(Debug, PartialEq, Eq)]
-struct LaneDigest {
+pub(crate) struct LaneDigest {
     lane: PrecisionLane,
     /// One for each layer, and the logits.
     layers: Vec<Digest>,
-    all: Digest,
+    /// The digest of these.
+    pub(crate) all: Digest,
 }
 
 /// Runs the command.
@@ -75,7 +76,7 @@ pub(crate) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error
     for compute in &computes {
         let mut run = Vec::new();
         for &lane in &lanes {
-            run.push(digest(args, weights, compute, lane)?);
+            run.push(digest(path, weights, compute, lane)?);
             progress.step(1);
         }
         runs.push(run);
@@ -87,8 +88,9 @@ pub(crate) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error
     }
 }
 
-fn digest(
-    args: &VerifyArgs,
+/// The fixed run of one lane.
+pub(crate) fn digest(
+    path: &Path,
     weights: Weights<'_, '_>,
     compute: &Compute,
     lane: PrecisionLane,
@@ -101,7 +103,7 @@ fn digest(
         let all = fixed_run(&mut decoder, &compute.threads, lane, &mut layers)?;
         Ok(LaneDigest { lane, layers, all })
     };
-    run().map_err(|e: trilane::core::model::ModelError| Error::file(&args.file, e))
+    run().map_err(|e: trilane::core::model::ModelError| Error::file(path, e))
 }
 
 /// The digest over the lanes' digests, lowest lane first.
@@ -111,7 +113,8 @@ fn combined(run: &[LaneDigest]) -> Digest {
     digest
 }
 
-fn hex(digest: Digest) -> String {
+/// A digest as everyone writes it.
+pub(crate) fn hex(digest: Digest) -> String {
     format!("{:016x}", digest.value())
 }
 
