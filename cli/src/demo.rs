@@ -37,8 +37,8 @@ const NAME: &str = "the built-in model";
 /// Try three lanes of one small model that is built in
 ///
 /// A model trained on Shakespeare goes on with a prompt at 7, 5 and 3 bits, with the same seed, and
-/// shows what each lane reads, how fast it is, how well it predicts a text it was not trained on, and
-/// the digest that is the same on every machine.
+/// shows what each lane reads, how fast it is, how well it predicts a text it was not trained on,
+/// and the digest that is the same on every machine.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -50,23 +50,48 @@ pub(crate) struct RunArgs {
 #[command(next_help_heading = "Choosing tokens")]
 struct SamplerArgs {
     /// Lower is more predictable; 0 always takes the likeliest token
-    #[arg(long, value_name = "T", allow_negative_numbers = true, default_value_t = SamplerConfig::default().temperature)]
+    #[arg(
+        long,
+        value_name = "T",
+        allow_negative_numbers = true,
+        default_value_t = usual().temperature
+    )]
     temperature: f32,
     /// Choose among the K likeliest tokens; 0 among all
-    #[arg(long, value_name = "K", default_value_t = SamplerConfig::default().top_k)]
+    #[arg(long, value_name = "K", default_value_t = usual().top_k)]
     top_k: usize,
     /// Choose among the likeliest tokens that have this probability together
-    #[arg(long, value_name = "P", allow_negative_numbers = true, default_value_t = SamplerConfig::default().top_p)]
+    #[arg(
+        long,
+        value_name = "P",
+        allow_negative_numbers = true,
+        default_value_t = usual().top_p
+    )]
     top_p: f32,
     /// Leave out tokens that are less likely than this share of the likeliest
-    #[arg(long, value_name = "P", allow_negative_numbers = true, default_value_t = SamplerConfig::default().min_p)]
+    #[arg(
+        long,
+        value_name = "P",
+        allow_negative_numbers = true,
+        default_value_t = usual().min_p
+    )]
     min_p: f32,
     /// Make the last 64 tokens less likely to come again; 1 does nothing
-    #[arg(long, value_name = "R", allow_negative_numbers = true, default_value_t = SamplerConfig::default().repetition_penalty)]
+    #[arg(
+        long,
+        value_name = "R",
+        allow_negative_numbers = true,
+        default_value_t = usual().repetition_penalty
+    )]
     repeat_penalty: f32,
     /// Number that chance begins from
-    #[arg(long, value_name = "SEED", default_value_t = SamplerConfig::default().seed)]
+    #[arg(long, value_name = "SEED", default_value_t = usual().seed)]
     seed: u64,
+}
+
+/// What the library takes when nothing else is asked for.
+fn usual() -> SamplerConfig {
+    SamplerConfig::default()
 }
 
 impl SamplerArgs {
@@ -78,7 +103,7 @@ impl SamplerArgs {
             min_p: self.min_p,
             repetition_penalty: self.repeat_penalty,
             seed: self.seed,
-            ..SamplerConfig::default()
+            ..usual()
         }
     }
 }
