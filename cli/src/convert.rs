@@ -1,6 +1,6 @@
 //! `trilane convert`: from the types that GGUF files come in to lanes.
 
-use crate::args::{lane_names, parse_keep, parse_stored_lane};
+use crate::args::{parse_keep, parse_stored_lane};
 use crate::error::Error;
 use crate::load::threads;
 use crate::progress::bar;
@@ -41,8 +41,8 @@ pub(crate) struct ConvertArgs {
     /// Weights that share a scale: 32, or 64 for a slightly smaller file
     #[arg(long, value_name = "WEIGHTS", default_value = "32", value_parser = parse_group)]
     group: Group,
-    /// Always read the tensors that match PATTERN (* and ?) at LANE, which is not below --lane;
-    /// float copies them. The first pattern that matches counts
+    /// Store the tensors that match PATTERN (* and ?) up to LANE and always read them there; float
+    /// copies them. The first pattern that matches counts
     #[arg(long, value_name = "PATTERN=LANE", value_parser = parse_keep)]
     keep: Vec<(String, PrecisionLane)>,
     /// Replace OUT if it exists
@@ -72,7 +72,6 @@ pub(crate) fn convert(args: &ConvertArgs, out: &mut dyn Write) -> Result<(), Err
     let (from, to) = (&args.input, &args.output);
     let file = MappedFile::open(from)?;
     check_output(args)?;
-    check_keep(args)?;
     let gguf = file.gguf()?;
     let options = ConvertOptions { lane: args.lane, group: args.group, keep: args.keep.clone() };
     let threads = threads(args.threads.map_or(0, usize::from))?;
@@ -109,17 +108,6 @@ fn check_output(args: &ConvertArgs) -> Result<(), Error> {
         return Err(Error::Usage(format!("{}: {what}", to.display())));
     }
     Ok(())
-}
-
-/// Refuses a tensor that would be kept below the file's lane, and so could not be read at it.
-fn check_keep(args: &ConvertArgs) -> Result<(), Error> {
-    let Some((pattern, lane)) = args.keep.iter().find(|(_, lane)| *lane < args.lane) else {
-        return Ok(());
-    };
-    let lanes: Vec<_> = PrecisionLane::ALL.into_iter().filter(|&l| l >= args.lane).collect();
-    let (top, expected) = (args.lane, lane_names(&lanes));
-    let what = format!("--keep {pattern}={lane}: a file at {top} can keep {expected}");
-    Err(Error::Usage(what))
 }
 
 /// What the whole file came to.
@@ -161,7 +149,8 @@ impl Summary {
 
 /// What a tensor is read at when `lane` is asked for.
 fn read_at(report: &TensorReport, lane: PrecisionLane) -> Option<&LaneReport> {
-    report.lanes.iter().find(|l| l.lane == lane.max(report.floor))
+    let lane = lane.max(report.floor);
+    report.lanes.iter().rev().find(|l| l.lane <= lane)
 }
 
 fn weights(report: &TensorReport) -> usize {

@@ -111,7 +111,14 @@ fn kept_tensors_are_read_at_their_own_lane() {
     let folder = Folder::new();
     let model = folder.write("tiny.gguf", tiny_model(|_, _| {}));
     let out = folder.path("kept.gguf");
-    let keep = ["--keep", "token_embd*=float", "--keep", "*.ffn_down.weight=bit7"];
+    let keep = [
+        "--keep",
+        "token_embd*=float",
+        "--keep",
+        "*.ffn_down.weight=bit7",
+        "--keep",
+        "*.ffn_gate.weight=bit3",
+    ];
     let arguments = ["convert", &model, &out, "--lane", "bit7"];
     let report = json(arguments.iter().chain(&keep));
     let tensor = |name: &str| {
@@ -121,6 +128,8 @@ fn kept_tensors_are_read_at_their_own_lane() {
     assert_eq!(tensor("token_embd.weight")["lanes"].as_object().unwrap().len(), 0);
     assert_eq!(tensor("blk.1.ffn_down.weight")["floor"], "bit7");
     assert_eq!(tensor("blk.1.ffn_up.weight")["floor"], "bit3");
+    assert_eq!(tensor("blk.1.ffn_up.weight")["lanes"].as_object().unwrap().len(), 3);
+    assert_eq!(tensor("blk.1.ffn_gate.weight")["lanes"].as_object().unwrap().len(), 1);
     let inspected = json(["inspect", &out]);
     for lane in ["bit3", "bit5", "bit7"] {
         assert_eq!(inspected["lanes"][lane]["bytes"], report["lanes"][lane]["bytes"], "{lane}");
