@@ -6,7 +6,7 @@
 
 use super::block::{BITS3, BITS5, BITS7, BlockPtr, Run, TERNARY};
 use super::scalar;
-use crate::digits::{Group, LaneView};
+use crate::digits::{BLOCK_UNITS, Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::x86_64::*;
@@ -43,14 +43,20 @@ fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
         held += 1;
         for k in 0..ROWS {
             let b = &blocks[k];
+            let full = b.units == BLOCK_UNITS;
             if LANE == TERNARY && GROUP == 0 {
-                narrow[k] = narrow[k].with(b);
+                let narrow = &mut narrow[k];
+                *narrow = if full { narrow.with::<true>(b) } else { narrow.with::<false>(b) };
             } else {
+                let products = |half| {
+                    if full {
+                        scaled::<LANE, GROUP, true>(b, half)
+                    } else {
+                        scaled::<LANE, GROUP, false>(b, half)
+                    }
+                };
                 let [low, high] = sums[k];
-                sums[k] = [
-                    _mm256_add_epi32(low, scaled::<LANE, GROUP>(b, 0)),
-                    _mm256_add_epi32(high, scaled::<LANE, GROUP>(b, 1)),
-                ];
+                sums[k] = [_mm256_add_epi32(low, products(0)), _mm256_add_epi32(high, products(1))];
             }
         }
     });
@@ -96,10 +102,10 @@ impl Narrow {
     /// With Σ code · q of one block more.
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn with(self, b: &BlockPtr) -> Self {
+    fn with<const FULL: bool>(self, b: &BlockPtr) -> Self {
         let (first, second) = (_mm256_set1_epi8(0x03), _mm256_set1_epi8(0x0C));
         let add = |half: usize| {
-            let v = load(b.digits[0], 32 * half);
+            let v = plane::<FULL>(b, 0, half);
             let w = _mm256_srli_epi16::<4>(v);
             let product = |digits, mask, p| {
                 _mm256_maddubs_epi16(_mm256_and_si256(digits, mask), activations(b, half, p))
@@ -133,28 +139,36 @@ fn total(v: __m256i) -> i64 {
     _mm_extract_epi64::<0>(pair).wrapping_add(_mm_extract_epi64::<1>(pair))
 }
 
-/// 32 bytes at `offset`.
+/// Units `2·half` and `2·half + 1` of a digit plane; zeros for those that there are not.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn load(bytes: *const u8, offset: usize) -> __m256i {
-    // SAFETY: `BlockPtr` points to whole blocks: 64 bytes of each digit plane that the lane reads,
-    // 4 × 64 activations; every offset used here leaves 32 bytes.
-    unsafe { _mm256_loadu_si256(bytes.add(offset).cast()) }
+fn plane<const FULL: bool>(b: &BlockPtr, tier: usize, half: usize) -> __m256i {
+    let bytes = b.digits[tier].wrapping_add(32 * half);
+    // SAFETY: a block has 16 bytes a unit of each digit plane that the lane reads.
+    unsafe {
+        match if FULL { 2 } else { b.units.saturating_sub(2 * half) } {
+            0 => _mm256_setzero_si256(),
+            1 => _mm256_zextsi128_si256(_mm_loadu_si128(bytes.cast())),
+            _ => _mm256_loadu_si256(bytes.cast()),
+        }
+    }
 }
 
 /// Activations of position `p` in units `2·half` and `2·half + 1`.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn activations(b: &BlockPtr, half: usize, p: usize) -> __m256i {
-    load(b.q.cast(), 64 * p + 32 * half)
+    // SAFETY: a block has 4 × 64 activations.
+    unsafe { _mm256_loadu_si256(b.q.add(64 * p + 32 * half).cast()) }
 }
 
 /// Σ code · q · group scale of half a block: codes of seven bits, or ternary.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn scaled<const LANE: u8, const GROUP: u8>(b: &BlockPtr, half: usize) -> __m256i {
-    let (low, high) = scales::<GROUP>(b, half);
-    let codes = if LANE == TERNARY { ternary(b, half) } else { nested::<LANE>(b, half) };
+fn scaled<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr, half: usize) -> __m256i {
+    let (low, high) = scales::<GROUP, FULL>(b, half);
+    let codes =
+        if LANE == TERNARY { ternary::<FULL>(b, half) } else { nested::<LANE, FULL>(b, half) };
     let term = |p: usize, scale| {
         _mm256_madd_epi16(_mm256_maddubs_epi16(codes[p], activations(b, half, p)), scale)
     };
@@ -165,9 +179,11 @@ fn scaled<const LANE: u8, const GROUP: u8>(b: &BlockPtr, half: usize) -> __m256i
 /// Group scales of a half block for positions {0, 1} and {2, 3}, as 16-bit factors.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn scales<const GROUP: u8>(b: &BlockPtr, half: usize) -> (__m256i, __m256i) {
-    // SAFETY: a block has eight scales of 32 weights or four of 64.
-    let scale = |i: usize| i16::from(unsafe { *b.scales.add(i) });
+fn scales<const GROUP: u8, const FULL: bool>(b: &BlockPtr, half: usize) -> (__m256i, __m256i) {
+    let units = if FULL { BLOCK_UNITS } else { b.units };
+    let count = units * if GROUP == 32 { 2 } else { 1 };
+    // SAFETY: a unit has two scales of 32 weights or one of 64.
+    let scale = |i: usize| if i < count { i16::from(unsafe { *b.scales.add(i) }) } else { 0 };
     let pair = |a, b| _mm256_set_m128i(_mm_set1_epi16(b), _mm_set1_epi16(a));
     match GROUP {
         0 => (_mm256_set1_epi16(1), _mm256_set1_epi16(1)),
@@ -185,8 +201,8 @@ fn scales<const GROUP: u8>(b: &BlockPtr, half: usize) -> (__m256i, __m256i) {
 /// Ternary codes of the four positions.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn ternary(b: &BlockPtr, half: usize) -> [__m256i; 4] {
-    let v = load(b.digits[0], 32 * half);
+fn ternary<const FULL: bool>(b: &BlockPtr, half: usize) -> [__m256i; 4] {
+    let v = plane::<FULL>(b, 0, half);
     let mask = _mm256_set1_epi8(3);
     [
         _mm256_and_si256(v, mask),
@@ -199,10 +215,10 @@ fn ternary(b: &BlockPtr, half: usize) -> [__m256i; 4] {
 /// Seven-bit codes of the four positions; a truncated lane's are shifted up to seven bits.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn nested<const LANE: u8>(b: &BlockPtr, half: usize) -> [__m256i; 4] {
-    let d0 = load(b.digits[0], 32 * half);
-    let d1 = if LANE == BITS3 { _mm256_setzero_si256() } else { load(b.digits[1], 32 * half) };
-    let d2 = if LANE == BITS7 { load(b.digits[2], 32 * half) } else { _mm256_setzero_si256() };
+fn nested<const LANE: u8, const FULL: bool>(b: &BlockPtr, half: usize) -> [__m256i; 4] {
+    let d0 = plane::<FULL>(b, 0, half);
+    let d1 = if LANE == BITS3 { _mm256_setzero_si256() } else { plane::<FULL>(b, 1, half) };
+    let d2 = if LANE == BITS7 { plane::<FULL>(b, 2, half) } else { _mm256_setzero_si256() };
     let select = |mask: i8, a, b| {
         let mask = _mm256_set1_epi8(mask);
         _mm256_or_si256(_mm256_and_si256(mask, a), _mm256_andnot_si256(mask, b))
@@ -226,7 +242,7 @@ fn nested<const LANE: u8>(b: &BlockPtr, half: usize) -> [__m256i; 4] {
     ];
     let mut p = 0;
     digits.map(|d| {
-        let code = _mm256_or_si256(_mm256_and_si256(d, keep), high_bits(b, half, p));
+        let code = _mm256_or_si256(_mm256_and_si256(d, keep), high_bits::<FULL>(b, half, p));
         p += 1;
         code
     })
@@ -249,9 +265,17 @@ fn rotate_left_2(v: __m256i) -> __m256i {
 /// 0x40 in every byte whose bit in the mask of position `p` is set.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn high_bits(b: &BlockPtr, half: usize, p: usize) -> __m256i {
-    // SAFETY: the high plane of a block is four masks of eight bytes.
-    let bits = unsafe { b.high.add(8 * p + 4 * half).cast::<i32>().read_unaligned() };
+fn high_bits<const FULL: bool>(b: &BlockPtr, half: usize, p: usize) -> __m256i {
+    let units = if FULL { BLOCK_UNITS } else { b.units };
+    let bytes = b.high.wrapping_add(2 * units * p + 4 * half);
+    // SAFETY: the high plane of a block is four masks of two bytes for each unit.
+    let bits = unsafe {
+        match if FULL { 2 } else { units.saturating_sub(2 * half) } {
+            0 => 0,
+            1 => i32::from(bytes.cast::<u16>().read_unaligned()),
+            _ => bytes.cast::<i32>().read_unaligned(),
+        }
+    };
     let spread = _mm256_setr_epi8(
         0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3,
         3, 3,

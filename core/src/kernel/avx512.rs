@@ -8,7 +8,7 @@
 
 use super::block::{BITS3, BITS5, BITS7, BlockPtr, Run, TERNARY};
 use super::scalar;
-use crate::digits::{Group, LaneView};
+use crate::digits::{BLOCK_UNITS, Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::x86_64::*;
@@ -52,7 +52,12 @@ fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
         }
         last = blocks[0].multipliers;
         for k in 0..ROWS {
-            sums[k] = sums[k].with::<LANE, GROUP>(&blocks[k]);
+            let b = &blocks[k];
+            sums[k] = if b.units == BLOCK_UNITS {
+                sums[k].with::<LANE, GROUP, true>(b)
+            } else {
+                sums[k].with::<LANE, GROUP, false>(b)
+            };
         }
     });
     core::array::from_fn(|k| {
@@ -73,21 +78,25 @@ impl Sums {
         Self([_mm512_setzero_si512(); 4])
     }
 
-    /// With Σ code · q of one block more, times group scales.
+    /// With Σ code · q of one block more, which may be FULL or not, times group scales.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,gfni")]
     #[inline]
-    fn with<const LANE: u8, const GROUP: u8>(self, b: &BlockPtr) -> Self {
+    fn with<const LANE: u8, const GROUP: u8, const FULL: bool>(self, b: &BlockPtr) -> Self {
         let [p0, p1, p2, p3] = self.0;
         if LANE == TERNARY && GROUP == 0 {
             // The digits stay where they are in the byte: masking them is all there is to do.
-            let v = load(b.digits[0]);
+            let v = plane::<FULL>(b, 0);
             let add = |sum, p: usize| {
                 let digits = _mm512_and_si512(v, _mm512_set1_epi8((3u8 << (2 * p)) as i8));
                 _mm512_dpbusd_epi32(sum, digits, activations(b, p))
             };
             return Self([add(p0, 0), add(p1, 1), add(p2, 2), add(p3, 3)]);
         }
-        let products = if LANE == TERNARY { ternary::<GROUP>(b) } else { nested::<LANE, GROUP>(b) };
+        let products = if LANE == TERNARY {
+            ternary::<GROUP, FULL>(b)
+        } else {
+            nested::<LANE, GROUP, FULL>(b)
+        };
         Self([_mm512_add_epi32(p0, products), p1, p2, p3])
     }
 
@@ -113,28 +122,69 @@ impl Sums {
     }
 }
 
-#[target_feature(enable = "avx512f")]
+/// A block of a digit plane; zeros beyond the units that there are.
+#[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
-fn load(bytes: *const u8) -> __m512i {
-    // SAFETY: `BlockPtr` points to whole blocks: 64 bytes of each digit plane that the lane reads,
-    // 4 × 64 activations.
-    unsafe { _mm512_loadu_si512(bytes.cast()) }
+fn plane<const FULL: bool>(b: &BlockPtr, tier: usize) -> __m512i {
+    let bytes = b.digits[tier].cast::<i8>();
+    if FULL {
+        // SAFETY: a block of four units has 64 bytes of each digit plane that the lane reads.
+        unsafe { _mm512_loadu_si512(bytes.cast()) }
+    } else {
+        // SAFETY: the mask reads 16 bytes for each unit that there is.
+        unsafe { _mm512_maskz_loadu_epi8((1 << (16 * b.units)) - 1, bytes) }
+    }
+}
+
+/// The mask of the high bits of position `p`.
+#[inline]
+fn high_mask<const FULL: bool>(b: &BlockPtr, p: usize) -> u64 {
+    // SAFETY: the high plane of a block is four masks of two bytes for each unit.
+    unsafe { first_bytes::<FULL>(b.high.add(2 * b.units * p), 2 * b.units) }
+}
+
+/// The group scales of a block, the first in the lowest byte.
+#[inline]
+fn scale_bytes<const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> u64 {
+    match (GROUP, FULL) {
+        // SAFETY: four units have four scales of 64 weights.
+        (64, true) => u64::from(unsafe { b.scales.cast::<u32>().read_unaligned() }),
+        // SAFETY: a unit has one scale of 64 weights.
+        (64, false) => unsafe { first_bytes::<false>(b.scales, b.units) },
+        // SAFETY: a unit has two scales of 32 weights.
+        (_, _) => unsafe { first_bytes::<FULL>(b.scales, 2 * b.units) },
+    }
+}
+
+/// `len` bytes as the low bytes of a word; eight when FULL.
+///
+/// # Safety
+/// As many bytes are readable, and `len` is at most 8.
+#[inline]
+unsafe fn first_bytes<const FULL: bool>(bytes: *const u8, len: usize) -> u64 {
+    if FULL {
+        // SAFETY: eight bytes are readable.
+        return unsafe { bytes.cast::<u64>().read_unaligned() };
+    }
+    // SAFETY: `i` stays below `len`.
+    (0..len).fold(0, |word, i| word | u64::from(unsafe { *bytes.add(i) }) << (8 * i))
 }
 
 /// Activations of position `p`.
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn activations(b: &BlockPtr, p: usize) -> __m512i {
-    load(b.q.wrapping_add(64 * p).cast())
+    // SAFETY: a block has 4 × 64 activations.
+    unsafe { _mm512_loadu_si512(b.q.add(64 * p).cast()) }
 }
 
 /// Σ code · q over the units of a block, at most two sums for the two halves, times group scales.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,gfni")]
 #[inline]
-fn nested<const LANE: u8, const GROUP: u8>(b: &BlockPtr) -> __m512i {
-    let d0 = load(b.digits[0]);
-    let d1 = if LANE == BITS3 { d0 } else { load(b.digits[1]) };
-    let d2 = if LANE == BITS7 { load(b.digits[2]) } else { d0 };
+fn nested<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __m512i {
+    let d0 = plane::<FULL>(b, 0);
+    let d1 = if LANE == BITS3 { d0 } else { plane::<FULL>(b, 1) };
+    let d2 = if LANE == BITS7 { plane::<FULL>(b, 2) } else { d0 };
     macro_rules! position {
         ($acc:expr, $p:literal) => {{
             let first = _mm512_set1_epi8(tier_mask(0, $p) as i8);
@@ -151,8 +201,7 @@ fn nested<const LANE: u8, const GROUP: u8>(b: &BlockPtr) -> __m512i {
                 }
             };
             let code = _mm512_gf2p8affine_epi64_epi8::<0>(digits, _mm512_set1_epi64(from));
-            // SAFETY: the high plane of a block is four masks of 64 bits.
-            let high = unsafe { b.high.cast::<u64>().add($p).read_unaligned() };
+            let high = high_mask::<FULL>(b, $p);
             let code = _mm512_mask_add_epi8(code, high, code, _mm512_set1_epi8(0x40));
             _mm512_dpbusd_epi32($acc, code, activations(b, $p))
         }};
@@ -163,13 +212,13 @@ fn nested<const LANE: u8, const GROUP: u8>(b: &BlockPtr) -> __m512i {
     let high = if GROUP == 32 { zero } else { low };
     let high = position!(high, 2);
     let high = position!(high, 3);
-    scaled::<GROUP>(low, high, b)
+    scaled::<GROUP, FULL>(low, high, b)
 }
 
 /// `low · scale + high · scale'` for groups of 32; `high`, which holds both, for the others.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
-fn scaled<const GROUP: u8>(low: __m512i, high: __m512i, b: &BlockPtr) -> __m512i {
+fn scaled<const GROUP: u8, const FULL: bool>(low: __m512i, high: __m512i, b: &BlockPtr) -> __m512i {
     if GROUP == 0 {
         return high;
     }
@@ -179,14 +228,12 @@ fn scaled<const GROUP: u8>(low: __m512i, high: __m512i, b: &BlockPtr) -> __m512i
         _mm512_setr_epi32(a, a, a, a, b, b, b, b, c, c, c, c, d, d, d, d)
     };
     if GROUP == 32 {
-        // SAFETY: a block has eight scales of 32 weights.
-        let bytes = _mm512_set1_epi64(unsafe { b.scales.cast::<i64>().read_unaligned() });
+        let bytes = _mm512_set1_epi64(scale_bytes::<GROUP, FULL>(b) as i64);
         let low = _mm512_mullo_epi32(low, _mm512_shuffle_epi8(bytes, spread(0, 2)));
         let high = _mm512_mullo_epi32(high, _mm512_shuffle_epi8(bytes, spread(1, 2)));
         _mm512_add_epi32(low, high)
     } else {
-        // SAFETY: a block has four scales of 64 weights.
-        let bytes = _mm512_set1_epi32(unsafe { b.scales.cast::<i32>().read_unaligned() });
+        let bytes = _mm512_set1_epi32(scale_bytes::<GROUP, FULL>(b) as i32);
         _mm512_mullo_epi32(high, _mm512_shuffle_epi8(bytes, spread(0, 1)))
     }
 }
@@ -194,8 +241,8 @@ fn scaled<const GROUP: u8>(low: __m512i, high: __m512i, b: &BlockPtr) -> __m512i
 /// Σ code · q · group scale for ternary codes.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
-fn ternary<const GROUP: u8>(b: &BlockPtr) -> __m512i {
-    let v = load(b.digits[0]);
+fn ternary<const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __m512i {
+    let v = plane::<FULL>(b, 0);
     let w = _mm512_srli_epi16::<4>(v);
     let (first, second) = (_mm512_set1_epi8(0x03), _mm512_set1_epi8(0x0C));
     let x = |p: usize| activations(b, p);
@@ -208,10 +255,10 @@ fn ternary<const GROUP: u8>(b: &BlockPtr) -> __m512i {
         let p3 = _mm512_dpbusd_epi32(zero, c3, x(3));
         let low = _mm512_add_epi32(p0, _mm512_srai_epi32::<2>(p1));
         let high = _mm512_add_epi32(p2, _mm512_srai_epi32::<2>(p3));
-        scaled::<GROUP>(low, high, b)
+        scaled::<GROUP, FULL>(low, high, b)
     } else {
         let ones = _mm512_dpbusd_epi32(p0, c2, x(2));
         let fours = _mm512_dpbusd_epi32(p1, c3, x(3));
-        scaled::<GROUP>(zero, _mm512_add_epi32(ones, _mm512_srai_epi32::<2>(fours)), b)
+        scaled::<GROUP, FULL>(zero, _mm512_add_epi32(ones, _mm512_srai_epi32::<2>(fours)), b)
     }
 }

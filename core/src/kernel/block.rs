@@ -1,6 +1,6 @@
 //! Walking rows block by block, for the instruction sets that work on whole blocks.
 
-use crate::digits::{BLOCK, BLOCK_UNITS, LaneView, Row, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, units};
+use crate::digits::{BLOCK, BLOCK_UNITS, LaneView, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, units};
 use crate::quant::Activations;
 
 /// Lanes as const parameters.
@@ -9,11 +9,12 @@ pub(super) const BITS3: u8 = 3;
 pub(super) const BITS5: u8 = 5;
 pub(super) const BITS7: u8 = 7;
 
-/// Where the parts of one block of 256 weights and activations lie.
+/// Where the parts of one block of up to four units and its activations lie.
 ///
-/// All of them are readable in full: 64 bytes of each digit plane that the lane reads, 32 of the
-/// high plane (not for ternary), 8 or 4 scales (not for a group of the whole row), 256 activations
-/// and 4 multipliers.
+/// Readable are, for each unit: 16 bytes of each digit plane that the lane reads, 2 of each of the
+/// four masks of the high plane (not for ternary), which are 2·units apart, and 2 or 1 scales (not
+/// for a group of the whole row). There are always 256 activations, zero beyond the units, and 4
+/// multipliers.
 #[derive(Clone, Copy)]
 pub(super) struct BlockPtr {
     pub(super) digits: [*const u8; 3],
@@ -21,6 +22,8 @@ pub(super) struct BlockPtr {
     pub(super) scales: *const u8,
     pub(super) q: *const i8,
     pub(super) multipliers: *const u32,
+    /// Units in the block, 1..=4; less than four only in the last block of a row.
+    pub(super) units: usize,
 }
 
 /// Blocks of ternary sums without group scales that fit: a 32-bit sum of the widest path takes
@@ -33,21 +36,19 @@ const SCALED_LIMIT: usize = 16;
 const _: () = assert!(SCALED_LIMIT * 2 * 16 * 127 * 127 * 255 < 1 << 31);
 const _: () = assert!(TERNARY_LIMIT * 4 * 192 * 127 < 1 << 31);
 
-/// Whole blocks of consecutive rows and the activations that meet them.
+/// The blocks of consecutive rows and the activations that meet them.
 #[derive(Clone, Copy)]
 pub(super) struct Run {
     /// The first block of the first row.
     first: BlockPtr,
-    /// Whole blocks of a row.
-    blocks: usize,
-    /// Units from one row to the next.
+    /// Units of a row.
     units: usize,
     /// Scale bytes of a unit.
     scales: usize,
 }
 
 impl Run {
-    /// The whole blocks of the rows from `r` on.
+    /// The rows from `r` on.
     #[inline(always)]
     pub(super) fn new(w: &LaneView<'_>, x: &Activations<'_>, r: usize) -> Self {
         let (units, scales) = (units(w.cols()), w.group().scales_per_unit());
@@ -57,8 +58,9 @@ impl Run {
             scales: w.group_scales.as_ptr(),
             q: x.q.as_ptr(),
             multipliers: x.multipliers.as_ptr(),
+            units: BLOCK_UNITS,
         };
-        let run = Self { first, blocks: units / BLOCK_UNITS, units, scales };
+        let run = Self { first, units, scales };
         Self { first: run.weights(r * units), ..run }
     }
 
@@ -87,7 +89,7 @@ impl Run {
         let (patterns, _) = x.multipliers.as_chunks::<BLOCK_UNITS>();
         let mut pattern = patterns.first();
         let mut held = 0;
-        for (b, next) in patterns.iter().take(self.blocks).enumerate() {
+        for (b, next) in patterns.iter().enumerate() {
             let flush = held == limit || Some(next) != pattern;
             if flush {
                 held = 0;
@@ -99,68 +101,12 @@ impl Run {
                 core::array::from_fn(|k| BlockPtr {
                     q: self.first.q.wrapping_add(BLOCK * b),
                     multipliers: next.as_ptr(),
+                    units: (self.units - BLOCK_UNITS * b).min(BLOCK_UNITS),
                     ..self.weights(k * self.units + BLOCK_UNITS * b)
                 }),
             );
         }
     }
-}
-
-/// The last block of a row when it is not full, copied to full size. The bytes that are added
-/// meet activations of zero.
-pub(super) struct Tail {
-    digits: [[u8; 64]; 3],
-    high: [u8; 32],
-    scales: [u8; 8],
-}
-
-impl Tail {
-    /// Copies the units of a row from `unit` on, fewer than a block.
-    #[inline(never)]
-    pub(super) fn copy(row: Row<'_>, unit: usize) -> Self {
-        let n = row.digits[0].len() / UNIT_DIGIT_BYTES - unit;
-        let mut tail = Self { digits: [[0; 64]; 3], high: [0; 32], scales: [0; 8] };
-        for (to, from) in tail.digits.iter_mut().zip(row.digits) {
-            copy(to, from.get(unit * UNIT_DIGIT_BYTES..));
-        }
-        let masks = row.high.get(unit * UNIT_HIGH_BYTES..).unwrap_or(&[]);
-        for (to, from) in tail.high.chunks_exact_mut(8).zip(masks.chunks_exact(2 * n)) {
-            copy(to, Some(from));
-        }
-        copy(&mut tail.scales, row.scales.get(unit * row.group.scales_per_unit()..));
-        tail
-    }
-
-    /// The copy as a run of one block, whose activations are `x` alone.
-    #[inline(always)]
-    pub(super) fn run(&self, x: &Activations<'_>) -> Run {
-        let first = BlockPtr {
-            digits: self.digits.each_ref().map(|plane| plane.as_ptr()),
-            high: self.high.as_ptr(),
-            scales: self.scales.as_ptr(),
-            q: x.q.as_ptr(),
-            multipliers: x.multipliers.as_ptr(),
-        };
-        Run { first, blocks: 1, units: 0, scales: 0 }
-    }
-}
-
-/// The last block of a vector when it is not full of units: its first unit, and the part of the
-/// vector that it is.
-#[inline(always)]
-pub(super) fn partial_block<'a>(x: &Activations<'a>) -> Option<(usize, Activations<'a>)> {
-    let full = units(x.len) / BLOCK_UNITS;
-    let first = full * BLOCK_UNITS;
-    let q = x.q.get(full * BLOCK..)?;
-    let multipliers = x.multipliers.get(first..)?;
-    let sums = x.sums.get(2 * first..)?;
-    (units(x.len) > first).then_some((first, Activations { q, multipliers, sums, ..*x }))
-}
-
-/// Copies as much as both have.
-#[inline(always)]
-fn copy(to: &mut [u8], from: Option<&[u8]>) {
-    to.iter_mut().zip(from.unwrap_or(&[])).for_each(|(to, from)| *to = *from);
 }
 
 /// Row loop and choice of lane and group, the same for every instruction set: expects a function
@@ -178,13 +124,9 @@ macro_rules! lane_matvec {
             if x.len() != w.cols() {
                 return y.fill(0.0);
             }
-            let partial = partial_block(x);
             macro_rules! rows {
                 ($lane:expr, $group:expr) => {{
-                    let finish = |r: usize, mut dot: i64| {
-                        if let Some((unit, x)) = &partial {
-                            dot += tail_dot::<{ $lane }, { $group }>(w, x, r, *unit);
-                        }
+                    let finish = |r: usize, dot: i64| {
                         let offset = scalar::offset_dot(w.group(), w.scales_of(r), x);
                         scalar::finish(w.lane(), dot, offset, w.row_scale(r) * x.step())
                     };
@@ -218,20 +160,6 @@ macro_rules! lane_matvec {
                 (_, Group::G32) => rows!(BITS7, 32),
                 (_, Group::G64) => rows!(BITS7, 64),
             }
-        }
-
-        /// The sum of the block of row `r` that begins at `unit` and is not full; `x` is its part
-        /// of the activations.
-        #[target_feature(enable = $features)]
-        fn tail_dot<const LANE: u8, const GROUP: u8>(
-            w: &LaneView<'_>,
-            x: &Activations<'_>,
-            r: usize,
-            unit: usize,
-        ) -> i64 {
-            let tail = super::block::Tail::copy(w.row(r), unit);
-            let [dot] = dots::<LANE, GROUP, 1>(tail.run(x), x);
-            dot
         }
     };
 }

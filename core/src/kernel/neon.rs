@@ -42,7 +42,7 @@ pub(super) fn unit_dots<const LANE: u8, const GROUP: u8, const ROWS: usize, cons
         }
         last = blocks[0].multipliers;
         for (sums, b) in sums.iter_mut().zip(&blocks) {
-            for (s, sum) in sums.iter_mut().enumerate() {
+            for (s, sum) in sums.iter_mut().enumerate().take(b.units) {
                 *sum = with_unit::<LANE, GROUP, DOT>(*sum, b, s);
             }
         }
@@ -66,7 +66,7 @@ fn with_unit<const LANE: u8, const GROUP: u8, const DOT: bool>(
     let high = if GROUP == 32 { zero } else { low };
     let high = multiply_add::<DOT>(high, codes[2], activations(b, s, 2));
     let high = multiply_add::<DOT>(high, codes[3], activations(b, s, 3));
-    // SAFETY: a block has eight scales of 32 weights or four of 64.
+    // SAFETY: a unit has two scales of 32 weights or one of 64.
     let scale = |i: usize| i32::from(unsafe { *b.scales.add(i) });
     match GROUP {
         0 => high,
@@ -125,7 +125,7 @@ fn activations(b: &BlockPtr, s: usize, p: usize) -> int8x16_t {
 #[target_feature(enable = "neon")]
 #[inline]
 fn plane(b: &BlockPtr, tier: usize, s: usize) -> uint8x16_t {
-    // SAFETY: a block has 64 bytes of each digit plane that the lane reads.
+    // SAFETY: a block has 16 bytes a unit of each digit plane that the lane reads.
     unsafe { vld1q_u8(b.digits[tier].add(16 * s)) }
 }
 
@@ -180,8 +180,8 @@ fn nested<const LANE: u8>(b: &BlockPtr, s: usize) -> [uint8x16_t; 4] {
 #[target_feature(enable = "neon")]
 #[inline]
 fn high_bits(b: &BlockPtr, s: usize, p: usize) -> uint8x16_t {
-    // SAFETY: the high plane of a block is four masks of eight bytes, two for each unit.
-    let (low, high) = unsafe { (*b.high.add(8 * p + 2 * s), *b.high.add(8 * p + 2 * s + 1)) };
+    // SAFETY: the high plane of a block is four masks of two bytes for each unit.
+    let [low, high] = unsafe { b.high.add(2 * (p * b.units + s)).cast::<[u8; 2]>().read() };
     let bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040_2010_0804_0201));
     let bytes = vcombine_u8(vdup_n_u8(low), vdup_n_u8(high));
     vandq_u8(vtstq_u8(bytes, bit), vdupq_n_u8(0x40))

@@ -13,14 +13,12 @@ pub(crate) fn matvec(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mu
     if x.len() != w.cols() {
         return y.fill(0.0);
     }
+    let rows = w.rows().saturating_sub(first).min(y.len());
+    let (y, beyond) = y.split_at_mut(rows);
+    beyond.fill(0.0);
     for (r, y) in (first..).zip(y) {
-        let row = w.row(r);
-        *y = finish(
-            row.lane,
-            code_dot(row, x),
-            offset_dot(w.group(), w.scales_of(r), x),
-            w.row_scale(r) * x.step(),
-        );
+        let offset = offset_dot(w.group(), w.scales_of(r), x);
+        *y = finish(w.lane(), code_dot(w.row(r), x), offset, w.row_scale(r) * x.step());
     }
 }
 

@@ -32,7 +32,7 @@ fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
         }
         last = blocks[0].multipliers;
         for (sums, b) in sums.iter_mut().zip(&blocks) {
-            for (s, sum) in sums.iter_mut().enumerate() {
+            for (s, sum) in sums.iter_mut().enumerate().take(b.units) {
                 *sum = i32x4_add(*sum, unit::<LANE, GROUP>(b, s));
             }
         }
@@ -57,7 +57,7 @@ fn unit<const LANE: u8, const GROUP: u8>(b: &BlockPtr, s: usize) -> v128 {
     };
     let low = i32x4_add(term(0), term(1));
     let high = i32x4_add(term(2), term(3));
-    // SAFETY: a block has eight scales of 32 weights or four of 64.
+    // SAFETY: a unit has two scales of 32 weights or one of 64.
     let scale = |i: usize| i32x4_splat(i32::from(unsafe { *b.scales.add(i) }));
     match GROUP {
         0 => i32x4_add(low, high),
@@ -90,7 +90,7 @@ fn activations(b: &BlockPtr, s: usize, p: usize) -> v128 {
 #[target_feature(enable = "simd128")]
 #[inline]
 fn plane(b: &BlockPtr, tier: usize, s: usize) -> v128 {
-    // SAFETY: a block has 64 bytes of each digit plane that the lane reads.
+    // SAFETY: a block has 16 bytes a unit of each digit plane that the lane reads.
     unsafe { v128_load(b.digits[tier].add(16 * s).cast()) }
 }
 
@@ -145,8 +145,8 @@ fn nested<const LANE: u8>(b: &BlockPtr, s: usize) -> [v128; 4] {
 #[target_feature(enable = "simd128")]
 #[inline]
 fn high_bits(b: &BlockPtr, s: usize, p: usize) -> v128 {
-    // SAFETY: the high plane of a block is four masks of eight bytes, two for each unit.
-    let (low, high) = unsafe { (*b.high.add(8 * p + 2 * s), *b.high.add(8 * p + 2 * s + 1)) };
+    // SAFETY: the high plane of a block is four masks of two bytes for each unit.
+    let [low, high] = unsafe { b.high.add(2 * (p * b.units + s)).cast::<[u8; 2]>().read() };
     let (l, h) = (low, high);
     let bytes = u8x16(l, l, l, l, l, l, l, l, h, h, h, h, h, h, h, h);
     let bit = u64x2_splat(0x8040_2010_0804_0201);

@@ -135,14 +135,14 @@ fn unit_exponent(unit: &[f32], max: f32) -> u32 {
 /// `q[256·b + 64·p + 16·s + j]` belongs to `x[256·b + 64·s + 16·p + j]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Activations<'a> {
-    pub(crate) len: usize,
+    len: usize,
     pub(crate) q: &'a [i8],
     pub(crate) multipliers: &'a [u32],
     /// Σ q over each half unit (32 values).
     pub(crate) sums: &'a [i16],
     /// Σ multiplier·q over the vector.
     pub(crate) total: i64,
-    pub(crate) step: f32,
+    step: f32,
 }
 
 impl Activations<'_> {
