@@ -4,8 +4,8 @@
 //! most 127 and activations at most 127 in magnitude, so the pair sums of `maddubs` (32,258) cannot
 //! saturate. `madd` applies the group scale while it widens to i32.
 
-use super::block::{BITS3, BITS5, BITS7, BlockPtr, Run, TERNARY};
-use super::scalar;
+use super::block::{BITS3, BITS5, BITS7, BlockPtr, Run, TERNARY, limit};
+use super::scalar::{self, offset_dot};
 use crate::digits::{BLOCK_UNITS, Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
@@ -20,47 +20,32 @@ fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
     run: Run,
     x: &Activations<'_>,
 ) -> [i64; ROWS] {
-    let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
-    let mut narrow = [Narrow::zero(); ROWS];
-    let mut held = 0;
     let mut totals = [_mm256_setzero_si256(); ROWS];
-    let mut last = x.multipliers.as_ptr();
-    run.blocks::<LANE, GROUP, ROWS>(x, |flush, blocks| {
-        if LANE == TERNARY && GROUP == 0 && (flush || held == Narrow::LIMIT) {
-            for k in 0..ROWS {
-                sums[k] = narrow[k].widened(sums[k]);
-                narrow[k] = Narrow::zero();
-            }
-            held = 0;
-        }
-        if flush {
-            for k in 0..ROWS {
-                totals[k] = multiplied(totals[k], sums[k], last);
-                sums[k] = [_mm256_setzero_si256(); 2];
-            }
-        }
-        last = blocks[0].multipliers;
-        held += 1;
+    let narrow = LANE == TERNARY && GROUP == 0;
+    let limit = if narrow { Narrow::LIMIT } else { limit::<LANE, GROUP>() };
+    run.stretches::<ROWS>(x, limit, |n, blocks| {
         for k in 0..ROWS {
-            let b = &blocks[k];
-            let full = b.units == BLOCK_UNITS;
-            if LANE == TERNARY && GROUP == 0 {
-                let narrow = &mut narrow[k];
-                *narrow = if full { narrow.with::<true>(b) } else { narrow.with::<false>(b) };
-            } else {
-                let products = |half| {
-                    if full {
-                        scaled::<LANE, GROUP, true>(b, half)
-                    } else {
-                        scaled::<LANE, GROUP, false>(b, half)
+            let block = |i| blocks[k].after::<GROUP>(i);
+            let sums = match (narrow, blocks[k].units == BLOCK_UNITS) {
+                (true, true) => {
+                    (0..n).fold(Narrow::zero(), |sums, i| sums.with::<true>(&block(i))).widened()
+                }
+                (true, false) => Narrow::zero().with::<false>(&blocks[k]).widened(),
+                (false, true) => {
+                    let mut sums = [_mm256_setzero_si256(); 2];
+                    for i in 0..n {
+                        let products = scaled::<LANE, GROUP, true>(&block(i));
+                        sums[0] = _mm256_add_epi32(sums[0], products[0]);
+                        sums[1] = _mm256_add_epi32(sums[1], products[1]);
                     }
-                };
-                let [low, high] = sums[k];
-                sums[k] = [_mm256_add_epi32(low, products(0)), _mm256_add_epi32(high, products(1))];
-            }
+                    sums
+                }
+                (false, false) => scaled::<LANE, GROUP, false>(&blocks[k]),
+            };
+            totals[k] = multiplied(totals[k], sums, blocks[k].multipliers);
         }
     });
-    core::array::from_fn(|k| total(multiplied(totals[k], narrow[k].widened(sums[k]), last)))
+    totals.map(|sums| total(sums))
 }
 
 /// `total + sums · multipliers`, where the two vectors of sums are the halves of a block.
@@ -89,7 +74,7 @@ struct Narrow {
 
 impl Narrow {
     /// Blocks that fit: a 16-bit sum takes 2·2 products of at most 8·127 a block.
-    const LIMIT: u32 = 8;
+    const LIMIT: usize = 8;
     const _FITS: () = assert!(Self::LIMIT * 4 * 8 * 127 < 1 << 15);
 
     #[target_feature(enable = "avx2")]
@@ -119,15 +104,14 @@ impl Narrow {
         Self { ones: [ones0, ones1], fours: [fours0, fours1] }
     }
 
-    /// `sums` plus these sums in 32 bits.
+    /// The sums in 32 bits.
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn widened(self, sums: [__m256i; 2]) -> [__m256i; 2] {
+    fn widened(self) -> [__m256i; 2] {
         let one = _mm256_set1_epi16(1);
         core::array::from_fn(|half| {
             let fours = _mm256_srai_epi16::<2>(self.fours[half]);
-            let all = _mm256_madd_epi16(_mm256_add_epi16(self.ones[half], fours), one);
-            _mm256_add_epi32(sums[half], all)
+            _mm256_madd_epi16(_mm256_add_epi16(self.ones[half], fours), one)
         })
     }
 }
@@ -162,18 +146,20 @@ fn activations(b: &BlockPtr, half: usize, p: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(b.q.add(64 * p + 32 * half).cast()) }
 }
 
-/// Σ code · q · group scale of half a block: codes of seven bits, or ternary.
+/// Σ code · q · group scale of the halves of a block: codes of seven bits, or ternary.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn scaled<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr, half: usize) -> __m256i {
-    let (low, high) = scales::<GROUP, FULL>(b, half);
-    let codes =
-        if LANE == TERNARY { ternary::<FULL>(b, half) } else { nested::<LANE, FULL>(b, half) };
-    let term = |p: usize, scale| {
-        _mm256_madd_epi16(_mm256_maddubs_epi16(codes[p], activations(b, half, p)), scale)
-    };
-    let first = _mm256_add_epi32(term(0, low), term(1, low));
-    _mm256_add_epi32(first, _mm256_add_epi32(term(2, high), term(3, high)))
+fn scaled<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> [__m256i; 2] {
+    core::array::from_fn(|half| {
+        let (low, high) = scales::<GROUP, FULL>(b, half);
+        let codes =
+            if LANE == TERNARY { ternary::<FULL>(b, half) } else { nested::<LANE, FULL>(b, half) };
+        let term = |p: usize, scale| {
+            _mm256_madd_epi16(_mm256_maddubs_epi16(codes[p], activations(b, half, p)), scale)
+        };
+        let first = _mm256_add_epi32(term(0, low), term(1, low));
+        _mm256_add_epi32(first, _mm256_add_epi32(term(2, high), term(3, high)))
+    })
 }
 
 /// Group scales of a half block for positions {0, 1} and {2, 3}, as 16-bit factors.

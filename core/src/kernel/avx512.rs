@@ -1,24 +1,24 @@
-//! AVX-512 with VNNI and GFNI: Ice Lake, Zen 4 and later.
+//! AVX-512 with VNNI, VBMI and GFNI: Ice Lake, Zen 4 and later.
 //!
 //! A block of 256 weights is one 64-byte load from each digit plane; 128-bit lane `s` is unit `s`.
-//! The digits of one position are merged by a bitwise select for each tier, rotated into bits 0..5
-//! by an affine bit matrix, completed by a masked add of the high bit, and multiplied by
-//! `vpdpbusd`. Group sums are scaled as i32, activations' multipliers are applied as 64-bit
-//! products.
+//! The digits and the high bit of one position are merged by a bitwise select for each tier and
+//! rotated into place by an affine bit matrix, which gives the 7-bit code to multiply by
+//! `vpdpbusd`. The high plane becomes a plane of its own for that: a byte shuffle brings together
+//! the masks' bytes of eight weights, and an affine product transposes their bits.
 
-use super::block::{BITS3, BITS5, BITS7, BlockPtr, Run, TERNARY};
+use super::block::{BITS3, BITS5, BITS7, BlockPtr, Run, TERNARY, limit};
 use super::scalar;
 use crate::digits::{BLOCK_UNITS, Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::x86_64::*;
 
-/// Matrix of `gf2p8affineqb` that moves input bit `(i + 2p) mod 8` to bit `i` for `from ≤ i < 6`
+/// Matrix of `gf2p8affineqb` that moves input bit `(i + 2p) mod 8` to bit `i` for `from ≤ i ≤ 6`
 /// and clears the others.
 const fn rotation(p: usize, from: usize) -> i64 {
     let mut matrix = 0u64;
     let mut i = from;
-    while i < 6 {
+    while i <= 6 {
         // Row i of the matrix is byte 7 − i.
         matrix |= 1 << (8 * (7 - i) + (i + 2 * p) % 8);
         i += 1;
@@ -26,47 +26,65 @@ const fn rotation(p: usize, from: usize) -> i64 {
     matrix as i64
 }
 
-/// Bits of a plane byte that tier `tier` has for position `p`.
-const fn tier_mask(tier: usize, p: usize) -> u8 {
-    3 << ((4 - 2 * tier + 2 * p) % 8)
+/// Bits of a plane byte that the first `tiers` tiers have for position `p`.
+const fn tiers_mask(tiers: u32, p: u32) -> i8 {
+    // Of the merged byte, rotated left by 2p: tier 0 has bits 5 and 4, tier 1 bits 3 and 2.
+    let merged = (0x3Fu8 << (6 - 2 * tiers)) & 0x3F;
+    merged.rotate_left(2 * p) as i8
 }
 
-super::block::lane_matvec!("avx512f,avx512bw,avx512vl,avx512vnni,gfni", 2);
+/// Where a byte shuffle finds the bytes of the high plane for a block of `n` units: into byte
+/// `7 − (6 + 2p) mod 8` of the 64-bit lane for eight weights goes the byte of mask `p`, so that the
+/// transposed bit of position `p` comes to lie at bit `(6 + 2p) mod 8`, above its digits.
+const fn high_index(n: usize) -> [u8; 64] {
+    let mut index = [0; 64];
+    let mut i = 0;
+    while i < 2 * n {
+        let mut p = 0;
+        while p < 4 {
+            index[8 * i + 7 - (6 + 2 * p) % 8] = (2 * n * p + i) as u8;
+            p += 1;
+        }
+        i += 1;
+    }
+    index
+}
+
+/// [`high_index`] for 1 to 4 units.
+static HIGH_INDEX: [[u8; 64]; 4] = [high_index(1), high_index(2), high_index(3), high_index(4)];
+
+super::block::lane_matvec!("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni", 2);
 
 /// Σ group scale · multiplier · Σ code · q for each row.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,gfni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
 #[inline]
 fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
     run: Run,
     x: &Activations<'_>,
 ) -> [i64; ROWS] {
-    let mut sums = [Sums::zero(); ROWS];
     let mut totals = [_mm512_setzero_si512(); ROWS];
-    let mut last = x.multipliers.as_ptr();
-    run.blocks::<LANE, GROUP, ROWS>(x, |flush, blocks| {
-        if flush {
+    run.stretches::<ROWS>(x, limit::<LANE, GROUP>(), |n, blocks| {
+        let mut sums = [Sums::zero(); ROWS];
+        if blocks[0].units == BLOCK_UNITS {
+            for i in 0..n {
+                for k in 0..ROWS {
+                    sums[k] = sums[k].with::<LANE, GROUP, true>(&blocks[k].after::<GROUP>(i));
+                }
+            }
+        } else {
             for k in 0..ROWS {
-                totals[k] = _mm512_add_epi64(totals[k], sums[k].multiplied::<LANE, GROUP>(last));
-                sums[k] = Sums::zero();
+                sums[k] = sums[k].with::<LANE, GROUP, false>(&blocks[k]);
             }
         }
-        last = blocks[0].multipliers;
         for k in 0..ROWS {
-            let b = &blocks[k];
-            sums[k] = if b.units == BLOCK_UNITS {
-                sums[k].with::<LANE, GROUP, true>(b)
-            } else {
-                sums[k].with::<LANE, GROUP, false>(b)
-            };
+            let products = sums[k].multiplied::<LANE, GROUP>(blocks[0].multipliers);
+            totals[k] = _mm512_add_epi64(totals[k], products);
         }
     });
-    core::array::from_fn(|k| {
-        let sums = sums[k].multiplied::<LANE, GROUP>(last);
-        _mm512_reduce_add_epi64(_mm512_add_epi64(totals[k], sums))
-    })
+    totals.map(|total| _mm512_reduce_add_epi64(total))
 }
 
-/// 32-bit sums of a run of blocks with the same multipliers; 128-bit lane `s` belongs to unit `s`.
+/// 32-bit sums of a stretch of blocks; 128-bit lane `s` belongs to unit `s`.
 /// One vector, or for ternary codes without group scales one for each position, 4^p too large.
 #[derive(Clone, Copy)]
 struct Sums([__m512i; 4]);
@@ -79,7 +97,7 @@ impl Sums {
     }
 
     /// With Σ code · q of one block more, which may be FULL or not, times group scales.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,gfni")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
     #[inline]
     fn with<const LANE: u8, const GROUP: u8, const FULL: bool>(self, b: &BlockPtr) -> Self {
         let [p0, p1, p2, p3] = self.0;
@@ -136,11 +154,24 @@ fn plane<const FULL: bool>(b: &BlockPtr, tier: usize) -> __m512i {
     }
 }
 
-/// The mask of the high bits of position `p`.
+/// The high bits of a block: bit `(6 + 2p) mod 8` of a byte belongs to position `p`; the other bits
+/// are of no meaning.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 #[inline]
-fn high_mask<const FULL: bool>(b: &BlockPtr, p: usize) -> u64 {
-    // SAFETY: the high plane of a block is four masks of two bytes for each unit.
-    unsafe { first_bytes::<FULL>(b.high.add(2 * b.units * p), 2 * b.units) }
+fn high_bits<const FULL: bool>(b: &BlockPtr) -> __m512i {
+    let units = if FULL { BLOCK_UNITS } else { b.units };
+    // SAFETY: the high plane of a block has eight bytes for each unit, which the mask reads; the
+    // index is an array of 64 bytes, and a block has 1 to 4 units.
+    let (masks, index) = unsafe {
+        let masks = if FULL {
+            _mm512_castsi256_si512(_mm256_loadu_si256(b.high.cast()))
+        } else {
+            _mm512_maskz_loadu_epi8((1 << (8 * units)) - 1, b.high.cast())
+        };
+        (masks, _mm512_loadu_si512(HIGH_INDEX[units - 1].as_ptr().cast()))
+    };
+    let bit = _mm512_set1_epi64(0x8040_2010_0804_0201u64 as i64);
+    _mm512_gf2p8affine_epi64_epi8::<0>(bit, _mm512_permutexvar_epi8(index, masks))
 }
 
 /// The group scales of a block, the first in the lowest byte.
@@ -179,30 +210,29 @@ fn activations(b: &BlockPtr, p: usize) -> __m512i {
 }
 
 /// Σ code · q over the units of a block, at most two sums for the two halves, times group scales.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,gfni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
 #[inline]
 fn nested<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __m512i {
+    let high = high_bits::<FULL>(b);
     let d0 = plane::<FULL>(b, 0);
-    let d1 = if LANE == BITS3 { d0 } else { plane::<FULL>(b, 1) };
-    let d2 = if LANE == BITS7 { plane::<FULL>(b, 2) } else { d0 };
+    let d1 = if LANE == BITS3 { high } else { plane::<FULL>(b, 1) };
+    let d2 = if LANE == BITS7 { plane::<FULL>(b, 2) } else { high };
     macro_rules! position {
         ($acc:expr, $p:literal) => {{
-            let first = _mm512_set1_epi8(tier_mask(0, $p) as i8);
-            let both = _mm512_set1_epi8((tier_mask(0, $p) | tier_mask(1, $p)) as i8);
-            let (digits, from) = match LANE {
-                BITS3 => (d0, const { rotation($p, 4) }),
-                BITS5 => {
-                    (_mm512_ternarylogic_epi32::<0xCA>(first, d0, d1), const { rotation($p, 2) })
-                }
-                _ => {
-                    let upper = _mm512_ternarylogic_epi32::<0xCA>(first, d0, d1);
-                    let all = _mm512_ternarylogic_epi32::<0xCA>(both, upper, d2);
-                    (all, const { rotation($p, 0) })
-                }
+            // `a` where the mask of the first tiers has ones, else `b`.
+            let select = |tiers, a, b| {
+                let mask = _mm512_set1_epi8(tiers_mask(tiers, $p));
+                _mm512_ternarylogic_epi32::<0xCA>(mask, a, b)
             };
-            let code = _mm512_gf2p8affine_epi64_epi8::<0>(digits, _mm512_set1_epi64(from));
-            let high = high_mask::<FULL>(b, $p);
-            let code = _mm512_mask_add_epi8(code, high, code, _mm512_set1_epi8(0x40));
+            let digits = select(1, d0, d1);
+            let digits = if LANE == BITS3 { digits } else { select(2, digits, d2) };
+            let digits = if LANE == BITS7 { select(3, digits, high) } else { digits };
+            let rotation = match LANE {
+                BITS3 => const { rotation($p, 4) },
+                BITS5 => const { rotation($p, 2) },
+                _ => const { rotation($p, 0) },
+            };
+            let code = _mm512_gf2p8affine_epi64_epi8::<0>(digits, _mm512_set1_epi64(rotation));
             _mm512_dpbusd_epi32($acc, code, activations(b, $p))
         }};
     }
@@ -261,4 +291,44 @@ fn ternary<const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __m512i {
         let fours = _mm512_dpbusd_epi32(p1, c3, x(3));
         scaled::<GROUP, FULL>(zero, _mm512_add_epi32(ones, _mm512_srai_epi32::<2>(fours)), b)
     }
+}
+
+/// `Σ group scale · multiplier · Σ q`, sixteen units at a time.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+fn offset_dot(group: Group, scales: &[u8], x: &Activations<'_>) -> i64 {
+    if group == Group::Row {
+        return x.total;
+    }
+    let units = x.multipliers.len().min(scales.len() / group.scales_per_unit());
+    let mut total = _mm512_setzero_si512();
+    for first in (0..units).step_by(16) {
+        let n = (units - first).min(16);
+        let (each, both) = (((1u32 << n) - 1) as u16, ((1u64 << (2 * n)) - 1) as u32);
+        // SAFETY: from `first` on there are at least `n` multipliers, 2·n sums of half units and n
+        // or 2·n scales; the masks read no more.
+        let (multipliers, sums, scales) = unsafe {
+            let sums = x.sums.as_ptr().add(2 * first);
+            let scales = scales.as_ptr().add(group.scales_per_unit() * first).cast();
+            (
+                _mm512_maskz_loadu_epi32(each, x.multipliers.as_ptr().add(first).cast()),
+                _mm512_maskz_loadu_epi16(both, sums),
+                match group {
+                    Group::G64 => _mm256_castsi128_si256(_mm_maskz_loadu_epi8(each, scales)),
+                    _ => _mm256_maskz_loadu_epi8(both, scales),
+                },
+            )
+        };
+        // At most 2 · 255 · 4064 in a unit.
+        let sums = if group == Group::G64 {
+            let sums = _mm512_madd_epi16(sums, _mm512_set1_epi16(1));
+            _mm512_mullo_epi32(sums, _mm512_cvtepu8_epi32(_mm256_castsi256_si128(scales)))
+        } else {
+            _mm512_madd_epi16(sums, _mm512_cvtepu8_epi16(scales))
+        };
+        let odd = |v| _mm512_srli_epi64::<32>(v);
+        total = _mm512_add_epi64(total, _mm512_mul_epi32(sums, multipliers));
+        total = _mm512_add_epi64(total, _mm512_mul_epi32(odd(sums), odd(multipliers)));
+    }
+    _mm512_reduce_add_epi64(total)
 }

@@ -94,7 +94,7 @@ macro_rules! compiled_for {
 #[cfg(target_arch = "x86_64")]
 kernels!(compiled_for avx2, "avx2";);
 #[cfg(target_arch = "x86_64")]
-kernels!(compiled_for avx512, "avx512f,avx512bw,avx512vl,avx512vnni,gfni";);
+kernels!(compiled_for avx512, "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni";);
 #[cfg(target_arch = "aarch64")]
 kernels!(compiled_for neon, "neon";);
 #[cfg(target_arch = "aarch64")]

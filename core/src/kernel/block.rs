@@ -26,8 +26,27 @@ pub(super) struct BlockPtr {
     pub(super) units: usize,
 }
 
+impl BlockPtr {
+    /// The block `i` full blocks further on.
+    #[inline(always)]
+    pub(super) fn after<const GROUP: u8>(&self, i: usize) -> Self {
+        let scales = match GROUP {
+            0 => 0,
+            32 => 2 * BLOCK_UNITS,
+            _ => BLOCK_UNITS,
+        };
+        Self {
+            digits: self.digits.map(|plane| plane.wrapping_add(BLOCK_UNITS * UNIT_DIGIT_BYTES * i)),
+            high: self.high.wrapping_add(BLOCK_UNITS * UNIT_HIGH_BYTES * i),
+            scales: self.scales.wrapping_add(scales * i),
+            q: self.q.wrapping_add(BLOCK * i),
+            ..*self
+        }
+    }
+}
+
 /// Blocks of ternary sums without group scales that fit: a 32-bit sum of the widest path takes
-/// four products of at most 192·127 a block and keeps them until it is flushed.
+/// four products of at most 192·127 a block.
 const TERNARY_LIMIT: usize = 1 << 14;
 
 /// Blocks of scaled sums that fit: a pair of 32-bit sums takes 2·16 products of at most 127·127
@@ -35,6 +54,11 @@ const TERNARY_LIMIT: usize = 1 << 14;
 const SCALED_LIMIT: usize = 16;
 const _: () = assert!(SCALED_LIMIT * 2 * 16 * 127 * 127 * 255 < 1 << 31);
 const _: () = assert!(TERNARY_LIMIT * 4 * 192 * 127 < 1 << 31);
+
+/// Blocks whose sums fit into 32 bits.
+pub(super) const fn limit<const LANE: u8, const GROUP: u8>() -> usize {
+    if LANE == TERNARY && GROUP == 0 { TERNARY_LIMIT } else { SCALED_LIMIT }
+}
 
 /// The blocks of consecutive rows and the activations that meet them.
 #[derive(Clone, Copy)]
@@ -75,43 +99,44 @@ impl Run {
         }
     }
 
-    /// Calls `each` for every block, in order, with where it lies in each of `ROWS` rows, which
-    /// share the loads of the activations. The flag says that the sums of the blocks before must
-    /// be multiplied and widened first: the multipliers are others now, or an i32 could not take
-    /// one block more.
+    /// Calls `each` for every stretch of blocks, in order, with their number and where the first of
+    /// them lies in each of `ROWS` rows, which share the loads of the activations. The blocks of a
+    /// stretch have the same multipliers, and there are at most `limit`; a block that is not full
+    /// is a stretch of its own.
     #[inline(always)]
-    pub(super) fn blocks<const LANE: u8, const GROUP: u8, const ROWS: usize>(
+    pub(super) fn stretches<const ROWS: usize>(
         &self,
         x: &Activations<'_>,
-        mut each: impl FnMut(bool, [BlockPtr; ROWS]),
+        limit: usize,
+        mut each: impl FnMut(usize, [BlockPtr; ROWS]),
     ) {
-        let limit = if LANE == TERNARY && GROUP == 0 { TERNARY_LIMIT } else { SCALED_LIMIT };
-        let (patterns, _) = x.multipliers.as_chunks::<BLOCK_UNITS>();
-        let mut pattern = patterns.first();
-        let mut held = 0;
-        for (b, next) in patterns.iter().enumerate() {
-            let flush = held == limit || Some(next) != pattern;
-            if flush {
-                held = 0;
-                pattern = Some(next);
+        let (multipliers, _) = x.multipliers.as_chunks::<BLOCK_UNITS>();
+        let full = self.units / BLOCK_UNITS;
+        let mut b = 0;
+        while let Some(first) = multipliers.get(b) {
+            let most = full.saturating_sub(b).clamp(1, limit);
+            let mut n = 1;
+            while n < most && multipliers.get(b + n) == Some(first) {
+                n += 1;
             }
-            held += 1;
             each(
-                flush,
+                n,
                 core::array::from_fn(|k| BlockPtr {
                     q: self.first.q.wrapping_add(BLOCK * b),
-                    multipliers: next.as_ptr(),
+                    multipliers: first.as_ptr(),
                     units: (self.units - BLOCK_UNITS * b).min(BLOCK_UNITS),
                     ..self.weights(k * self.units + BLOCK_UNITS * b)
                 }),
             );
+            b += n;
         }
     }
 }
 
 /// Row loop and choice of lane and group, the same for every instruction set: expects a function
 /// `dots::<LANE, GROUP, ROWS>(Run, &Activations) -> [i64; ROWS]` beside it, the sums with the codes,
-/// which is called for `$rows` rows at a time and for one.
+/// which is called for `$rows` rows at a time and for one, and `offset_dot`, the sum with 1 in their
+/// place.
 macro_rules! lane_matvec {
     ($features:literal, $rows:literal) => {
         #[target_feature(enable = $features)]
@@ -127,7 +152,7 @@ macro_rules! lane_matvec {
             macro_rules! rows {
                 ($lane:expr, $group:expr) => {{
                     let finish = |r: usize, dot: i64| {
-                        let offset = scalar::offset_dot(w.group(), w.scales_of(r), x);
+                        let offset = offset_dot(w.group(), w.scales_of(r), x);
                         scalar::finish(w.lane(), dot, offset, w.row_scale(r) * x.step())
                     };
                     let mut r = first;

@@ -10,7 +10,7 @@ pub enum Isa {
     Scalar,
     /// x86-64 AVX2.
     Avx2,
-    /// x86-64 AVX-512 F, BW, VL with VNNI and GFNI (Ice Lake, Zen 4 and later).
+    /// x86-64 AVX-512 F, BW, VL with VBMI, VNNI and GFNI (Ice Lake, Zen 4 and later).
     Avx512,
     /// aarch64 Advanced SIMD.
     Neon,
@@ -65,6 +65,7 @@ impl Level {
             target_feature = "avx512f",
             target_feature = "avx512bw",
             target_feature = "avx512vl",
+            target_feature = "avx512vbmi",
             target_feature = "avx512vnni",
             target_feature = "gfni"
         )) {

@@ -3,8 +3,8 @@
 //! One unit at a time: 16 bytes of each digit plane. Codes are at most 127, so they are valid
 //! signed bytes, and a product with an activation (at most 127 · 127) fits 16 bits.
 
-use super::block::{BITS3, BITS7, BlockPtr, Run, TERNARY};
-use super::scalar;
+use super::block::{BITS3, BITS7, BlockPtr, Run, TERNARY, limit};
+use super::scalar::{self, offset_dot};
 use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
@@ -29,25 +29,20 @@ pub(super) fn unit_dots<const LANE: u8, const GROUP: u8, const ROWS: usize, cons
     run: Run,
     x: &Activations<'_>,
 ) -> [i64; ROWS] {
-    // 32-bit sums of a run of blocks with the same multipliers, one vector for each unit.
-    let mut sums = [[vdupq_n_s32(0); 4]; ROWS];
     let mut totals = [vdupq_n_s64(0); ROWS];
-    let mut last = x.multipliers.as_ptr();
-    run.blocks::<LANE, GROUP, ROWS>(x, |flush, blocks| {
-        if flush {
-            for k in 0..ROWS {
-                totals[k] = multiplied(totals[k], sums[k], last);
-                sums[k] = [vdupq_n_s32(0); 4];
+    run.stretches::<ROWS>(x, limit::<LANE, GROUP>(), |n, blocks| {
+        for (total, first) in totals.iter_mut().zip(&blocks) {
+            // 32-bit sums, one vector for each unit.
+            let mut sums = [vdupq_n_s32(0); 4];
+            for b in (0..n).map(|i| first.after::<GROUP>(i)) {
+                for (s, sum) in sums.iter_mut().enumerate().take(b.units) {
+                    *sum = with_unit::<LANE, GROUP, DOT>(*sum, &b, s);
+                }
             }
-        }
-        last = blocks[0].multipliers;
-        for (sums, b) in sums.iter_mut().zip(&blocks) {
-            for (s, sum) in sums.iter_mut().enumerate().take(b.units) {
-                *sum = with_unit::<LANE, GROUP, DOT>(*sum, b, s);
-            }
+            *total = multiplied(*total, sums, first.multipliers);
         }
     });
-    core::array::from_fn(|k| vaddvq_s64(multiplied(totals[k], sums[k], last)))
+    totals.map(|total| vaddvq_s64(total))
 }
 
 /// `sum` with Σ code · q of unit `s`, times group scales.

@@ -2,7 +2,7 @@
 
 use super::block::Run;
 use super::neon::unit_dots;
-use super::scalar;
+use super::scalar::{self, offset_dot};
 use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;

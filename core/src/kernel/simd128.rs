@@ -3,8 +3,8 @@
 //! One unit at a time: 16 bytes of each digit plane. Products of codes (at most 127) and
 //! activations are formed in 16 bits and added pairwise in 32.
 
-use super::block::{BITS3, BITS7, BlockPtr, Run, TERNARY};
-use super::scalar;
+use super::block::{BITS3, BITS7, BlockPtr, Run, TERNARY, limit};
+use super::scalar::{self, offset_dot};
 use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
@@ -19,28 +19,20 @@ fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
     run: Run,
     x: &Activations<'_>,
 ) -> [i64; ROWS] {
-    // 32-bit sums of a run of blocks with the same multipliers, one vector for each unit.
-    let mut sums = [[i32x4_splat(0); 4]; ROWS];
     let mut totals = [i64x2_splat(0); ROWS];
-    let mut last = x.multipliers.as_ptr();
-    run.blocks::<LANE, GROUP, ROWS>(x, |flush, blocks| {
-        if flush {
-            for k in 0..ROWS {
-                totals[k] = multiplied(totals[k], sums[k], last);
-                sums[k] = [i32x4_splat(0); 4];
+    run.stretches::<ROWS>(x, limit::<LANE, GROUP>(), |n, blocks| {
+        for (total, first) in totals.iter_mut().zip(&blocks) {
+            // 32-bit sums, one vector for each unit.
+            let mut sums = [i32x4_splat(0); 4];
+            for b in (0..n).map(|i| first.after::<GROUP>(i)) {
+                for (s, sum) in sums.iter_mut().enumerate().take(b.units) {
+                    *sum = i32x4_add(*sum, unit::<LANE, GROUP>(&b, s));
+                }
             }
-        }
-        last = blocks[0].multipliers;
-        for (sums, b) in sums.iter_mut().zip(&blocks) {
-            for (s, sum) in sums.iter_mut().enumerate().take(b.units) {
-                *sum = i32x4_add(*sum, unit::<LANE, GROUP>(b, s));
-            }
+            *total = multiplied(*total, sums, first.multipliers);
         }
     });
-    core::array::from_fn(|k| {
-        let total = multiplied(totals[k], sums[k], last);
-        i64x2_extract_lane::<0>(total).wrapping_add(i64x2_extract_lane::<1>(total))
-    })
+    totals.map(|t| i64x2_extract_lane::<0>(t).wrapping_add(i64x2_extract_lane::<1>(t)))
 }
 
 /// Σ code · q of unit `s`, times group scales.

@@ -16,6 +16,7 @@ fn has(isa: Isa) -> bool {
             is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vbmi")
                 && is_x86_feature_detected!("avx512vnni")
                 && is_x86_feature_detected!("gfni")
         }
