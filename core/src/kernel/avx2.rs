@@ -11,7 +11,7 @@ use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::x86_64::*;
 
-super::block::lane_matvec!("avx2", 1);
+super::block::lane_matvec!("avx2", rows 1 1 1 1);
 
 /// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "avx2")]

@@ -53,7 +53,8 @@ const fn high_index(n: usize) -> [u8; 64] {
 /// [`high_index`] for 1 to 4 units.
 static HIGH_INDEX: [[u8; 64]; 4] = [high_index(1), high_index(2), high_index(3), high_index(4)];
 
-super::block::lane_matvec!("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni", 2);
+// More rows at a time save loads of activations, but each reads as many streams as it has planes.
+super::block::lane_matvec!("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni", rows 4 4 2 1);
 
 /// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]

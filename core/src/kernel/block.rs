@@ -135,10 +135,10 @@ impl Run {
 
 /// Row loop and choice of lane and group, the same for every instruction set: expects a function
 /// `dots::<LANE, GROUP, ROWS>(Run, &Activations) -> [i64; ROWS]` beside it, the sums with the codes,
-/// which is called for `$rows` rows at a time and for one, and `offset_dot`, the sum with 1 in their
+/// which is called for as many rows at a time as are named for the lane, and for one, and `offset_dot`, the sum with 1 in their
 /// place.
 macro_rules! lane_matvec {
-    ($features:literal, $rows:literal) => {
+    ($features:literal, rows $ternary:literal $bit3:literal $bit5:literal $bit7:literal) => {
         #[target_feature(enable = $features)]
         pub(super) fn matvec(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [f32]) {
             use super::block::*;
@@ -150,7 +150,7 @@ macro_rules! lane_matvec {
                 return y.fill(0.0);
             }
             macro_rules! rows {
-                ($lane:expr, $group:expr) => {{
+                ($lane:expr, $group:expr, $rows:literal) => {{
                     let finish = |r: usize, dot: i64| {
                         let offset = offset_dot(w.group(), w.scales_of(r), x);
                         scalar::finish(w.lane(), dot, offset, w.row_scale(r) * x.step())
@@ -172,18 +172,18 @@ macro_rules! lane_matvec {
                 }};
             }
             match (w.lane(), w.group()) {
-                (PrecisionLane::Ternary, Group::Row) => rows!(TERNARY, 0),
-                (PrecisionLane::Ternary, Group::G32) => rows!(TERNARY, 32),
-                (PrecisionLane::Ternary, Group::G64) => rows!(TERNARY, 64),
-                (PrecisionLane::Bit3, Group::Row) => rows!(BITS3, 0),
-                (PrecisionLane::Bit3, Group::G32) => rows!(BITS3, 32),
-                (PrecisionLane::Bit3, Group::G64) => rows!(BITS3, 64),
-                (PrecisionLane::Bit5, Group::Row) => rows!(BITS5, 0),
-                (PrecisionLane::Bit5, Group::G32) => rows!(BITS5, 32),
-                (PrecisionLane::Bit5, Group::G64) => rows!(BITS5, 64),
-                (_, Group::Row) => rows!(BITS7, 0),
-                (_, Group::G32) => rows!(BITS7, 32),
-                (_, Group::G64) => rows!(BITS7, 64),
+                (PrecisionLane::Ternary, Group::Row) => rows!(TERNARY, 0, $ternary),
+                (PrecisionLane::Ternary, Group::G32) => rows!(TERNARY, 32, $ternary),
+                (PrecisionLane::Ternary, Group::G64) => rows!(TERNARY, 64, $ternary),
+                (PrecisionLane::Bit3, Group::Row) => rows!(BITS3, 0, $bit3),
+                (PrecisionLane::Bit3, Group::G32) => rows!(BITS3, 32, $bit3),
+                (PrecisionLane::Bit3, Group::G64) => rows!(BITS3, 64, $bit3),
+                (PrecisionLane::Bit5, Group::Row) => rows!(BITS5, 0, $bit5),
+                (PrecisionLane::Bit5, Group::G32) => rows!(BITS5, 32, $bit5),
+                (PrecisionLane::Bit5, Group::G64) => rows!(BITS5, 64, $bit5),
+                (_, Group::Row) => rows!(BITS7, 0, $bit7),
+                (_, Group::G32) => rows!(BITS7, 32, $bit7),
+                (_, Group::G64) => rows!(BITS7, 64, $bit7),
             }
         }
     };

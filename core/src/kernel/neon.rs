@@ -10,7 +10,7 @@ use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::aarch64::*;
 
-super::block::lane_matvec!("neon", 1);
+super::block::lane_matvec!("neon", rows 1 1 1 1);
 
 /// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "neon")]

@@ -7,7 +7,7 @@ use crate::digits::{Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 
-super::block::lane_matvec!("neon,dotprod", 1);
+super::block::lane_matvec!("neon,dotprod", rows 1 1 1 1);
 
 /// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "neon,dotprod")]
