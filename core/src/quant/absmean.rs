@@ -8,13 +8,28 @@ fn check(expected: usize, actual: usize) -> Result<(), QuantError> {
     if expected == actual { Ok(()) } else { Err(QuantError::Length { expected, actual }) }
 }
 
+/// What the magnitudes are multiplied by, exactly but for the smallest, where their sum overflows:
+/// 2⁻⁶⁴ of the largest float, taken 2⁶⁴ times, still is one.
+const SHRINK: f32 = 1.0 / GROW;
+const GROW: f32 = (1u128 << 64) as f32;
+
+/// `mean(1)`, a mean of magnitudes that were multiplied by the argument, or, where its sum
+/// overflows, the same from magnitudes made smaller. Finite: a mean is at most the largest weight,
+/// above which only rounding can take it.
+fn finite_mean(mean: impl Fn(f32) -> f32) -> f32 {
+    let plain = mean(1.0);
+    if plain.is_finite() { plain } else { (mean(SHRINK) * GROW).min(f32::MAX) }
+}
+
 /// Mean magnitude: the ordered sum of `|w|` over sixteen lanes, divided by the count.
 fn mean_magnitude(w: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    for (i, v) in w.iter().enumerate() {
-        lanes[i % 16] += v.abs();
-    }
-    if w.is_empty() { 0.0 } else { reduce::add_lanes(lanes) / w.len() as f32 }
+    finite_mean(|factor| {
+        let mut lanes = [0.0f32; 16];
+        for (i, v) in w.iter().enumerate() {
+            lanes[i % 16] += v.abs() * factor;
+        }
+        if w.is_empty() { 0.0 } else { reduce::add_lanes(lanes) / w.len() as f32 }
+    })
 }
 
 /// The ternary code (w + 1) nearest to `w / scale`; ties go away from zero.
@@ -31,7 +46,8 @@ fn ternary_code(w: f32, scale: f32) -> u8 {
 
 /// `s = mean|w|`, `code[i] = clamp(round(w[i] / s), −1, 1) + 1`; returns `s`.
 ///
-/// Shapes: `w` and `codes` alike. Ordered. All-zero weights give codes of zero and scale 0.
+/// Shapes: `w` and `codes` alike. Ordered. All-zero weights give codes of zero and scale 0. The
+/// scale is finite: a sum that overflows is taken again from weights multiplied by 2⁻⁶⁴.
 ///
 /// # Errors
 /// [`QuantError::Length`] when the lengths differ, [`QuantError::NotFinite`] for NaN or infinity.
@@ -60,6 +76,7 @@ pub fn quantize_absmean(w: &[f32], codes: &mut [u8]) -> Result<f32, QuantError> 
 /// With [`Group::Row`] the row is one group and `group_scales` is empty.
 ///
 /// Shapes: `w` and `codes` cols, `group_scales` units(cols) · `group.scales_per_unit()`. Ordered.
+/// The row scale is finite, as that of [`quantize_absmean`].
 ///
 /// # Errors
 /// [`QuantError::Length`] when a length is wrong, [`QuantError::NotFinite`] for NaN or infinity.
@@ -95,13 +112,15 @@ pub fn quantize_ternary_row(
 /// Codes one group and returns its least-squares scale.
 fn ternary_group(w: &[f32], codes: &mut [u8]) -> f32 {
     let threshold = mean_magnitude(w);
-    let (mut sum, mut count) = (0.0f32, 0u32);
     for (code, &w) in codes.iter_mut().zip(w) {
         *code = ternary_code(w, threshold);
-        if *code != 1 {
-            sum += w.abs();
+    }
+    finite_mean(|factor| {
+        let (mut sum, mut count) = (0.0f32, 0u32);
+        for (w, _) in w.iter().zip(codes.iter()).filter(|(_, code)| **code != 1) {
+            sum += w.abs() * factor;
             count += 1;
         }
-    }
-    if count == 0 { 0.0 } else { sum / count as f32 }
+        if count == 0 { 0.0 } else { sum / count as f32 }
+    })
 }

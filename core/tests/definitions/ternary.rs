@@ -149,3 +149,42 @@ fn lengths_and_values_that_are_refused() {
         assert_eq!(quantize_ternary_row(&w, Group::G64, &mut [0; 3], &mut [0]), error);
     }
 }
+
+/// Where a sum of finite weights is beyond the floats, the mean is not.
+#[test]
+fn scales_of_huge_weights_are_finite() {
+    for len in [2, 16, 17, 64, 257, 5000] {
+        let alternating = |huge: f32| -> Vec<f32> {
+            (0..len).map(|i| if i % 2 == 0 { huge } else { -huge }).collect()
+        };
+        for huge in [f32::MAX, f32::MAX / 2.0, 1e37] {
+            let w = alternating(huge);
+            let near = |scale: f32| {
+                let ratio = f64::from(scale) / f64::from(huge);
+                assert!((ratio - 1.0).abs() <= (len as f64 + 2.0) * ROUNDING, "{len}: {ratio}");
+            };
+            let expected: Vec<u8> = (0..len).map(|i| if i % 2 == 0 { 2 } else { 0 }).collect();
+            let mut codes = vec![99; len];
+            near(quantize_absmean(&w, &mut codes).unwrap());
+            assert_eq!(codes, expected);
+            for group in GROUPS {
+                let mut scales = vec![99; units(len) * group.scales_per_unit()];
+                let mut codes = vec![99; len];
+                let scale = quantize_ternary_row(&w, group, &mut codes, &mut scales).unwrap();
+                assert_eq!(codes, expected);
+                assert!(scale.is_finite());
+                let steps = if group == Group::Row { 1.0 } else { 255.0 };
+                near((f64::from(scale) * steps).min(f64::from(f32::MAX)) as f32);
+            }
+        }
+    }
+}
+
+/// The sum is taken of smaller weights only where it has to be, so the bits of all others stay.
+#[test]
+fn a_sum_that_just_fits_is_taken_as_it_is() {
+    let w = [f32::MAX / 2.0, f32::MAX / 2.0];
+    assert_eq!(quantize_absmean(&w, &mut [0; 2]), Ok(f32::MAX / 2.0));
+    let tiny = [f32::from_bits(3), f32::from_bits(1)];
+    assert_eq!(quantize_absmean(&tiny, &mut [0; 2]), Ok(f32::from_bits(2)));
+}
