@@ -86,8 +86,9 @@ impl<'a> Linear<'a> {
     /// A matrix in a block type; `data` holds rows · cols weights.
     ///
     /// # Errors
-    /// [`LinearError::Unsupported`] for a type that does not expand, [`LinearError::Shape`] when
-    /// the data has another length or a row is not a whole number of blocks.
+    /// [`LinearError::Unsupported`] for a type that does not expand, [`MatrixError::Size`] for no
+    /// rows or no columns, [`LinearError::Shape`] when the data has another length or a row is not
+    /// a whole number of blocks.
     pub fn blocks(
         kind: TensorType,
         rows: usize,
@@ -97,8 +98,11 @@ impl<'a> Linear<'a> {
         if !is_supported(kind) {
             return Err(LinearError::Unsupported { kind });
         }
+        if rows == 0 || cols == 0 {
+            return Err(MatrixError::Size { rows, cols }.into());
+        }
         let blocks = cols.div_ceil(kind.block_len());
-        same_len(cols, blocks * kind.block_len())?;
+        same_len(cols, blocks.saturating_mul(kind.block_len()))?;
         let bytes = rows.checked_mul(blocks).and_then(|n| n.checked_mul(kind.block_bytes()));
         same_len(bytes.unwrap_or(usize::MAX), data.len())?;
         Ok(Self::Blocks { kind, rows, cols, data })

@@ -122,6 +122,11 @@ fn blocks_are_checked_when_the_layer_is_made() {
     assert_eq!(blocks(TensorType::Q8_0, 3, 63, 3 * 2 * 34), length(63, 64));
     assert_eq!(blocks(TensorType::F32, 3, 5, 59), length(60, 59));
     assert_eq!(blocks(TensorType::F32, usize::MAX, 5, 8), length(usize::MAX, 8));
+    assert_eq!(blocks(TensorType::Q8_0, 1, usize::MAX - 1, 8), length(usize::MAX - 1, usize::MAX));
+    for (rows, cols) in [(0, 0), (0, 5), (3, 0)] {
+        let error = LinearError::Matrix(MatrixError::Size { rows, cols });
+        assert_eq!(blocks(TensorType::F32, rows, cols, 0), Err(error));
+    }
     for &kind in TensorType::ALL.iter().filter(|&&kind| !is_supported(kind)) {
         assert_eq!(blocks(kind, 1, 256, 0), Err(LinearError::Unsupported { kind }));
     }
