@@ -132,6 +132,37 @@ fn the_layer_that_diverges_is_named() {
     }
 }
 
+/// Finite values whose squares overflow would be made zeros by a norm, and logits out of nothing.
+#[test]
+fn a_residual_too_large_to_norm_is_named_with_its_layer() {
+    // Every row of the matrix gets one weight that outgrows the rest; the norm after it finds out.
+    for (part, layer, found_in) in
+        [("attn_output", 0, 0), ("attn_output", 1, 1), ("ffn_down", 0, 1), ("ffn_down", 1, LAYERS)]
+    {
+        let mut file = float_file(3);
+        let name = format!("blk.{layer}.{part}.weight");
+        let tensor = file.tensor(&name);
+        let row_bytes = 4 * tensor.dims[0];
+        for row in tensor.data.chunks_exact_mut(row_bytes) {
+            row[..4].copy_from_slice(&float_bytes(&[1e30]));
+        }
+        let lane = PrecisionLane::Float32;
+        let diverged = Err(ModelError::Diverged { layer: found_in });
+        assert_eq!(fresh(&file, &[7], lane), [diverged], "{name}");
+    }
+    // A token of its own: the others go on.
+    let mut file = float_file(3);
+    file.tensor("token_embd.weight").data[..4].copy_from_slice(&float_bytes(&[2e19]));
+    let expected = fresh(&file, &PROMPT[..2], PrecisionLane::Float32);
+    assert!(expected.iter().all(Result::is_ok));
+    with_decoder(&file, Scalar, 2, |decoder| {
+        let mut next = |token| forward(decoder, token, PrecisionLane::Float32);
+        assert_eq!(next(PROMPT[0]), expected[0]);
+        assert_eq!(next(0), Err(ModelError::Diverged { layer: 0 }));
+        assert_eq!(next(PROMPT[1]), expected[1]);
+    });
+}
+
 #[test]
 fn an_arena_of_the_exact_size_works_and_one_line_less_does_not() {
     for (file, lane) in models() {

@@ -19,8 +19,9 @@ macro_rules! kernels {
             fn float_matvec(w: &[f32], x: &[f32], y: &mut [f32]);
             /// As `float_matvec`, for a block type, expanded on the way. Ordered.
             fn block_matvec(kind: TensorType, w: &[u8], x: &[f32], y: &mut [f32]);
-            /// `y = x / √(mean(x²) + eps) · gain`. Ordered.
-            fn rms_norm(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]);
+            /// `y = x / √(mean(x²) + eps) · gain`; returns mean(x²), which is infinite where it
+            /// overflows, and NaN for an empty `x`. Ordered.
+            fn rms_norm(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) -> f32;
             /// `x = softmax(x)`. Ordered.
             fn softmax(x: &mut [f32]);
             /// `gate = silu(gate) · up`. Ordered.

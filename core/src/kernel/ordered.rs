@@ -52,14 +52,15 @@ pub(super) fn block_matvec(kind: TensorType, w: &[u8], x: &[f32], y: &mut [f32])
     }
 }
 
-/// `y[i] = x[i] · r · gain[i]`, `r = 1/√(Σx²/n + eps)`.
+/// `y[i] = x[i] · r · gain[i]`, `r = 1/√(Σx²/n + eps)`; returns `Σx²/n`.
 #[inline(always)]
-pub(super) fn rms_norm(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) {
+pub(super) fn rms_norm(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) -> f32 {
     let mean = reduce::sum_of_squares(x) / x.len() as f32;
     let r = math::rsqrt(mean + eps);
     for ((y, x), gain) in y.iter_mut().zip(x).zip(gain) {
         *y = x * r * gain;
     }
+    mean
 }
 
 /// `x[i] = e^(x[i] − max) / Σ e^(x[j] − max)`.

@@ -4,7 +4,7 @@ use super::arena::{Buffers, Line};
 use super::{ModelError, Weights};
 use crate::kernel::{Backend, Pool};
 use crate::lane::PrecisionLane;
-use crate::nn::{self, Input, KvCache, Linear, LinearError, Rope};
+use crate::nn::{self, Input, KvCache, Linear, LinearError, NormError, Rope};
 use crate::quant::{ActivationsBuf, QuantError};
 
 /// Called after each layer with its index and output, and after the last one with the number of
@@ -100,8 +100,8 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
     ///
     /// # Errors
     /// [`ModelError::Token`] for a token outside the vocabulary, [`ModelError::Cache`] when the
-    /// context is full, [`ModelError::Diverged`] when a value is not finite, [`ModelError::Lane`]
-    /// when the model cannot be read at the lane (see [`Weights::check_lane`]). After an error the
+    /// context is full, [`ModelError::Diverged`] when a value, or the sum of squares of a norm, is
+    /// not finite, [`ModelError::Lane`] when the model cannot be read at the lane (see [`Weights::check_lane`]). After an error the
     /// sequence is as before the call.
     pub fn forward(
         &mut self,
@@ -134,7 +134,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         let attention = header.attention;
         for (l, layer) in self.weights.layers.iter().enumerate() {
             let run = Run { backend: self.backend, pool, lane, layer: l };
-            nn::rms_norm(self.backend, self.x, layer.attn_norm, header.norm_eps, self.normed)?;
+            run.norm(self.x, layer.attn_norm, header.norm_eps, self.normed)?;
             {
                 let linears = [&layer.attn_q, &layer.attn_k, &layer.attn_v];
                 let input = run.input(self.normed, &mut self.integers, &linears)?;
@@ -159,7 +159,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
                 run.matvec(&layer.attn_output, &input, self.normed)?;
             }
             add(self.x, self.normed);
-            nn::rms_norm(self.backend, self.x, layer.ffn_norm, header.norm_eps, self.normed)?;
+            run.norm(self.x, layer.ffn_norm, header.norm_eps, self.normed)?;
             {
                 let linears = [&layer.ffn_gate, &layer.ffn_up];
                 let input = run.input(self.normed, &mut self.integers, &linears)?;
@@ -175,7 +175,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
             observe(l, self.x);
         }
         let run = Run { backend: self.backend, pool, lane, layer: header.layers };
-        nn::rms_norm(self.backend, self.x, self.weights.output_norm, header.norm_eps, self.normed)?;
+        run.norm(self.x, self.weights.output_norm, header.norm_eps, self.normed)?;
         let output = self.weights.output;
         let input = run.input(self.normed, &mut self.integers, &[&output])?;
         run.matvec(&output, &input, self.logits)?;
@@ -197,6 +197,13 @@ struct Run<'p, B> {
 }
 
 impl<B: Backend> Run<'_, B> {
+    fn norm(&self, x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) -> Result<(), ModelError> {
+        nn::rms_norm(self.backend, x, gain, eps, y).map_err(|e| match e {
+            NormError::Shape(e) => e.into(),
+            NormError::NotFinite { .. } => ModelError::Diverged { layer: self.layer },
+        })
+    }
+
     fn input<'b>(
         &self,
         x: &'b [f32],

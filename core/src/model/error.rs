@@ -1,7 +1,7 @@
 //! Why a model cannot be loaded or run.
 
 use crate::error::ShapeError;
-use crate::nn::{CacheError, LinearError};
+use crate::nn::{AttentionError, CacheError, LinearError};
 use core::fmt;
 
 /// A weight tensor of a decoder, by its part in the architecture.
@@ -94,7 +94,7 @@ pub enum ModelError {
         /// Tokens in the vocabulary.
         vocabulary: usize,
     },
-    /// A computed value is NaN or infinite.
+    /// A computed value, or the sum of squares of a norm's input, is NaN or infinite.
     Diverged {
         /// The layer in which it was found; the number of layers stands for the output.
         layer: usize,
@@ -147,6 +147,15 @@ impl core::error::Error for ModelError {}
 impl From<CacheError> for ModelError {
     fn from(e: CacheError) -> Self {
         Self::Cache(e)
+    }
+}
+
+impl From<AttentionError> for ModelError {
+    fn from(e: AttentionError) -> Self {
+        match e {
+            AttentionError::Shape(e) => e.into(),
+            AttentionError::Cache(e) => e.into(),
+        }
     }
 }
 

@@ -21,6 +21,13 @@ pub enum CacheError {
         /// Floats given.
         actual: usize,
     },
+    /// There is no such layer.
+    Layer {
+        /// The layer asked for, counted from 0.
+        layer: usize,
+        /// Layers in the cache.
+        layers: usize,
+    },
 }
 
 impl fmt::Display for CacheError {
@@ -32,11 +39,47 @@ impl fmt::Display for CacheError {
             Self::Length { expected, actual } => {
                 write!(f, "key-value cache: expected {expected} floats, found {actual}")
             }
+            Self::Layer { layer, layers } => {
+                write!(f, "key-value cache: layer {layer} of {layers} does not exist")
+            }
         }
     }
 }
 
 impl core::error::Error for CacheError {}
+
+/// What can go wrong with attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AttentionError {
+    /// A slice, or the cache's width, has another size than the heads ask for.
+    Shape(ShapeError),
+    /// The cache does not have the layer.
+    Cache(CacheError),
+}
+
+impl fmt::Display for AttentionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape(e) => e.fmt(f),
+            Self::Cache(e) => e.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for AttentionError {}
+
+impl From<ShapeError> for AttentionError {
+    fn from(e: ShapeError) -> Self {
+        Self::Shape(e)
+    }
+}
+
+impl From<CacheError> for AttentionError {
+    fn from(e: CacheError) -> Self {
+        Self::Cache(e)
+    }
+}
 
 /// Keys and values of the tokens seen so far, for every layer.
 ///
@@ -45,6 +88,7 @@ impl core::error::Error for CacheError {}
 #[derive(Debug)]
 pub struct KvCache<'a> {
     data: &'a mut [f32],
+    layers: usize,
     width: usize,
     capacity: usize,
     len: usize,
@@ -72,7 +116,7 @@ impl<'a> KvCache<'a> {
         if expected != data.len() || expected == 0 {
             return Err(CacheError::Length { expected: expected.max(1), actual: data.len() });
         }
-        Ok(Self { data, width, capacity, len: 0 })
+        Ok(Self { data, layers, width, capacity, len: 0 })
     }
 
     /// Tokens held.
@@ -99,8 +143,10 @@ impl<'a> KvCache<'a> {
     /// [`commit`](Self::commit).
     ///
     /// # Errors
-    /// [`CacheError::Full`] when there is none.
+    /// [`CacheError::Full`] when there is none, [`CacheError::Layer`] for a layer that the cache
+    /// does not have.
     pub fn next(&mut self, layer: usize) -> Result<(&mut [f32], &mut [f32]), CacheError> {
+        self.check_layer(layer)?;
         let full = CacheError::Full { capacity: self.capacity };
         if self.len == self.capacity {
             return Err(full);
@@ -126,6 +172,11 @@ impl<'a> KvCache<'a> {
         Ok(())
     }
 
+    fn check_layer(&self, layer: usize) -> Result<(), CacheError> {
+        let layers = self.layers;
+        if layer < layers { Ok(()) } else { Err(CacheError::Layer { layer, layers }) }
+    }
+
     /// Keys and values of the first `tokens` places of a layer; empty when there are not as many.
     fn layer(&self, layer: usize, tokens: usize) -> (&[f32], &[f32]) {
         let half = self.capacity * self.width;
@@ -148,9 +199,10 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// Floats of scratch for a cache of that capacity: scores and output of every head.
+    /// Floats of scratch for a cache of that capacity: scores and output of every head. The
+    /// largest `usize` when it would take more.
     pub const fn scratch_len(&self, capacity: usize) -> usize {
-        self.heads * (capacity + self.head_dim)
+        self.heads.saturating_mul(capacity.saturating_add(self.head_dim))
     }
 
     /// `y_h = softmax(q_h · Kᵀ / √d) · V` over the cached tokens and the one being written
@@ -161,7 +213,8 @@ impl Attention {
     /// Ordered: dot products and the softmax sum over sixteen lanes, tokens summed in order.
     ///
     /// # Errors
-    /// [`ShapeError::Length`] when a slice, or the cache's width, has another size.
+    /// [`ShapeError::Length`] when a slice, or the cache's width, has another size,
+    /// [`CacheError::Layer`] for a layer that the cache does not have.
     #[allow(clippy::too_many_arguments, reason = "inputs, cache position, output and scratch")]
     pub fn attend(
         &self,
@@ -172,11 +225,13 @@ impl Attention {
         layer: usize,
         y: &mut [f32],
         scratch: &mut [f32],
-    ) -> Result<(), ShapeError> {
+    ) -> Result<(), AttentionError> {
         let dim = self.head_dim;
-        same_len(self.heads * dim, q.len())?;
-        same_len(self.heads * dim, y.len())?;
-        same_len(self.kv_heads * dim, cache.width)?;
+        same_len(self.heads.saturating_mul(dim), q.len())?;
+        same_len(self.heads.saturating_mul(dim), y.len())?;
+        // A cache is at least one float wide, so neither number is zero below.
+        same_len(self.kv_heads.saturating_mul(dim), cache.width)?;
+        cache.check_layer(layer)?;
         same_len(self.scratch_len(cache.capacity), scratch.len())?;
         let tokens = (cache.len + 1).min(cache.capacity);
         let (keys, values) = cache.layer(layer, tokens);

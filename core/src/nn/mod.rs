@@ -6,10 +6,10 @@ mod linear;
 mod norm;
 mod rope;
 
-pub use attention::{Attention, CacheError, KvCache};
+pub use attention::{Attention, AttentionError, CacheError, KvCache};
 pub use ffn::gate;
 pub use linear::{Input, Linear, LinearError};
-pub use norm::{rms_norm, softmax};
+pub use norm::{NormError, rms_norm, softmax};
 pub use rope::Rope;
 
 use crate::error::ShapeError;

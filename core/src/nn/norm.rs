@@ -3,6 +3,42 @@
 use super::same_len;
 use crate::error::ShapeError;
 use crate::kernel::Backend;
+use core::fmt;
+
+/// What can go wrong with a norm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum NormError {
+    /// A slice does not match the vector.
+    Shape(ShapeError),
+    /// The mean square is infinite or NaN: a value is, or is beyond about 10¹⁹, where its square
+    /// overflows.
+    NotFinite {
+        /// Values in the vector.
+        len: usize,
+        /// Their mean square.
+        mean_square: f32,
+    },
+}
+
+impl fmt::Display for NormError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Shape(e) => e.fmt(f),
+            Self::NotFinite { len, mean_square } => {
+                write!(f, "norm of {len} values: their mean square is {mean_square}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for NormError {}
+
+impl From<ShapeError> for NormError {
+    fn from(e: ShapeError) -> Self {
+        Self::Shape(e)
+    }
+}
 
 /// `y[i] = x[i] · r · gain[i]`, `r = 1/√(Σx²/n + eps)` (Zhang and Sennrich 2019).
 ///
@@ -10,18 +46,23 @@ use crate::kernel::Backend;
 /// and a correctly rounded reciprocal root; the product from the left.
 ///
 /// # Errors
-/// [`ShapeError::Length`] when `gain` or `y` does not match `x`.
+/// [`ShapeError::Length`] when `gain` or `y` does not match `x`, [`NormError::NotFinite`] when
+/// Σx² is infinite or NaN; `y` then means nothing. Never for an empty `x`.
 pub fn rms_norm(
     backend: impl Backend,
     x: &[f32],
     gain: &[f32],
     eps: f32,
     y: &mut [f32],
-) -> Result<(), ShapeError> {
+) -> Result<(), NormError> {
     same_len(x.len(), gain.len())?;
     same_len(x.len(), y.len())?;
-    backend.rms_norm(x, gain, eps, y);
-    Ok(())
+    let mean_square = backend.rms_norm(x, gain, eps, y);
+    if mean_square.is_finite() || x.is_empty() {
+        Ok(())
+    } else {
+        Err(NormError::NotFinite { len: x.len(), mean_square })
+    }
 }
 
 /// `x[i] = e^(x[i] − max x) / Σ_j e^(x[j] − max x)`, in place.

@@ -63,7 +63,7 @@ fn same(level: Level, kernel: impl Fn(&dyn Kernels, &[f32], u64) -> Vec<u32>) {
 /// The float kernels without generics, so that a property can be one closure.
 trait Kernels {
     fn float_matvec(&self, w: &[f32], x: &[f32], y: &mut [f32]);
-    fn rms_norm(&self, x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]);
+    fn rms_norm(&self, x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) -> f32;
     fn softmax(&self, x: &mut [f32]);
     fn silu_product(&self, gate: &mut [f32], up: &[f32]);
     fn gelu(&self, x: &mut [f32]);
@@ -74,8 +74,8 @@ impl<B: Backend> Kernels for B {
     fn float_matvec(&self, w: &[f32], x: &[f32], y: &mut [f32]) {
         Backend::float_matvec(*self, w, x, y);
     }
-    fn rms_norm(&self, x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) {
-        Backend::rms_norm(*self, x, gain, eps, y);
+    fn rms_norm(&self, x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) -> f32 {
+        Backend::rms_norm(*self, x, gain, eps, y)
     }
     fn softmax(&self, x: &mut [f32]) {
         Backend::softmax(*self, x);
@@ -102,7 +102,11 @@ fn float_matvec(level: Level) {
 fn rms_norm(level: Level) {
     same(level, |b, x, seed| {
         let gain = values("plain", x.len(), seed);
-        in_place(&vec![8.0; x.len()], |y| b.rms_norm(x, &gain, 1e-5, y))
+        // The mean square, which is returned, after the outputs.
+        in_place(&vec![8.0; x.len() + 1], |y| {
+            let (mean, y) = y.split_last_mut().unwrap();
+            *mean = b.rms_norm(x, &gain, 1e-5, y);
+        })
     });
 }
 

@@ -4,7 +4,7 @@ use crate::ROUNDING;
 use crate::random::Random;
 use trilane_core::error::ShapeError;
 use trilane_core::kernel::{Scalar, Serial};
-use trilane_core::nn::{Attention, KvCache};
+use trilane_core::nn::{Attention, AttentionError, CacheError, KvCache};
 
 /// What one attention block is given.
 struct Case {
@@ -145,11 +145,42 @@ fn slices_and_caches_of_another_size_are_refused() {
         let (q, mut y, mut scratch) = (vec![0.0; q], vec![0.0; y], vec![0.0; scratch]);
         shape.attend(Scalar, &Serial, &q, &cache, 0, &mut y, &mut scratch)
     };
-    let length = |expected, actual| Err(ShapeError::Length { expected, actual });
+    let length =
+        |expected, actual| Err(AttentionError::Shape(ShapeError::Length { expected, actual }));
     assert_eq!(shape.scratch_len(3), 4 * (3 + 8));
     assert_eq!(attend(32, 16, 32, 44), Ok(()));
     assert_eq!(attend(31, 16, 32, 44), length(32, 31));
     assert_eq!(attend(32, 17, 32, 44), length(16, 17));
     assert_eq!(attend(32, 16, 33, 44), length(32, 33));
     assert_eq!(attend(32, 16, 32, 43), length(44, 43));
+}
+
+#[test]
+fn a_layer_that_does_not_exist_is_refused() {
+    let shape = Attention { heads: 2, kv_heads: 1, head_dim: 4 };
+    let mut memory = [1.0; 2 * 3 * 2 * 4];
+    let cache = KvCache::new(&mut memory, 3, 2, 4).unwrap();
+    for layer in [3, 4, usize::MAX / 16, usize::MAX] {
+        let (mut y, mut scratch) = ([7.0; 8], [7.0; 12]);
+        let found = shape.attend(Scalar, &Serial, &[1.0; 8], &cache, layer, &mut y, &mut scratch);
+        let error = CacheError::Layer { layer, layers: 3 };
+        assert_eq!(found, Err(AttentionError::Cache(error)));
+        assert_eq!(y, [7.0; 8], "nothing is written");
+    }
+}
+
+/// Shapes that no cache has, or whose products wrap, fit no slice.
+#[test]
+fn degenerate_shapes_are_refused() {
+    let mut memory = [1.0; 2 * 2 * 4];
+    let cache = KvCache::new(&mut memory, 1, 2, 4).unwrap();
+    for (heads, kv_heads, head_dim) in
+        [(0, 0, 4), (2, 0, 4), (0, 1, 0), (2, 1, 0), (usize::MAX, 1, 4), (2, usize::MAX, 4)]
+    {
+        let shape = Attention { heads, kv_heads, head_dim };
+        let q = vec![1.0; if heads < 9 { heads * head_dim } else { 0 }];
+        let (mut y, mut scratch) = (q.clone(), vec![7.0; 12]);
+        let found = shape.attend(Scalar, &Serial, &q, &cache, 0, &mut y, &mut scratch);
+        assert!(matches!(found, Err(AttentionError::Shape(_))), "{shape:?}: {found:?}");
+    }
 }

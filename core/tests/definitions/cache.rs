@@ -64,7 +64,16 @@ fn a_full_cache_takes_no_more_and_stays_as_it_is() {
 fn there_is_no_place_in_a_layer_that_does_not_exist() {
     let mut memory = [-1.0; 2 * 2 * 2 * 3];
     let mut cache = KvCache::new(&mut memory, 2, 2, 3).unwrap();
-    assert_eq!(cache.next(2).map(|_| ()), Err(CacheError::Full { capacity: 2 }));
+    for layer in [2, 3, usize::MAX / 12, usize::MAX] {
+        let error = CacheError::Layer { layer, layers: 2 };
+        assert_eq!(cache.next(layer).map(|_| ()), Err(error));
+    }
+    // Not even in a full cache.
+    cache.commit().unwrap();
+    cache.commit().unwrap();
+    let error = CacheError::Layer { layer: 2, layers: 2 };
+    assert_eq!(cache.next(2).map(|_| ()), Err(error));
+    assert_eq!(error.to_string(), "key-value cache: layer 2 of 2 does not exist");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::ROUNDING;
 use crate::random::Random;
 use trilane_core::error::ShapeError;
 use trilane_core::kernel::{Scalar, Serial};
-use trilane_core::nn::{Rope, gate, rms_norm, softmax};
+use trilane_core::nn::{NormError, Rope, gate, rms_norm, softmax};
 
 const LENS: [usize; 13] = [1, 2, 7, 15, 16, 17, 33, 64, 100, 256, 257, 1000, 4096];
 
@@ -33,10 +33,36 @@ fn rms_norm_is_the_formula() {
 #[test]
 fn rms_norm_refuses_other_lengths() {
     let (x, mut y) = ([1.0; 4], [0.0; 4]);
-    let length = |actual| Err(ShapeError::Length { expected: 4, actual });
+    let length = |actual| Err(NormError::Shape(ShapeError::Length { expected: 4, actual }));
     assert_eq!(rms_norm(Scalar, &x, &[1.0; 3], 0.1, &mut y), length(3));
     assert_eq!(rms_norm(Scalar, &x, &[1.0; 4], 0.1, &mut y[..2]), length(2));
     assert_eq!(y, [0.0; 4]);
+}
+
+/// A root of infinity would make zeros of values that are finite.
+#[test]
+fn rms_norm_refuses_squares_that_overflow() {
+    for len in LENS {
+        let norm = |x: &[f32]| rms_norm(Scalar, x, &vec![1.0; len], 1e-5, &mut vec![0.0; len]);
+        for at in [0, len / 2, len - 1] {
+            let mut x = vec![0.5f32; len];
+            x[at] = 1.8e19;
+            assert_eq!(norm(&x), Ok(()));
+            for huge in [1.9e19, -f32::MAX, f32::INFINITY] {
+                x[at] = huge;
+                let error = NormError::NotFinite { len, mean_square: f32::INFINITY };
+                assert_eq!(norm(&x), Err(error));
+            }
+            x[at] = f32::NAN;
+            let nan = norm(&x);
+            assert!(
+                matches!(nan, Err(NormError::NotFinite { mean_square, .. }) if mean_square.is_nan())
+            );
+        }
+    }
+    assert_eq!(rms_norm(Scalar, &[], &[], 1e-5, &mut []), Ok(()));
+    let error = NormError::NotFinite { len: 3, mean_square: f32::INFINITY };
+    assert_eq!(error.to_string(), "norm of 3 values: their mean square is inf");
 }
 
 /// Rounding x − max changes the exponential by |x − max| half units; the sum has len/16 + 4
