@@ -2,7 +2,7 @@
 
 use super::pack::{NESTED_ROTATION, NESTED_ZERO, TERNARY_ROTATION, TERNARY_ZERO};
 use super::pack::{digit_shift, high_bit};
-use super::{Group, UNIT, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, units};
+use super::{Group, MAX_COLS, UNIT, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, units};
 use crate::lane::PrecisionLane;
 use core::fmt;
 
@@ -10,7 +10,8 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MatrixError {
-    /// The matrix has no rows or no columns, or its size does not fit the address space.
+    /// The matrix has no rows or no columns, or more than [`MAX_COLS`] of them, or its size does not
+    /// fit the address space.
     Size {
         /// Rows given.
         rows: usize,
@@ -135,7 +136,7 @@ impl<'a> DigitMatrix<'a> {
         planes: DigitPlanes<'a>,
     ) -> Result<Self, MatrixError> {
         let size = MatrixError::Size { rows, cols };
-        if rows == 0 || cols == 0 {
+        if rows == 0 || cols == 0 || cols > MAX_COLS {
             return Err(size);
         }
         let all_units = rows.checked_mul(units(cols)).ok_or(size)?;

@@ -47,6 +47,12 @@ pub const UNIT_DIGIT_BYTES: usize = 16;
 /// Bytes of a unit in the high plane.
 pub const UNIT_HIGH_BYTES: usize = 8;
 
+/// Most columns of a matrix: the exact sums of longer rows might not fit an i64.
+pub const MAX_COLS: usize = 1 << 24;
+// The largest sum is 2·dot − 128·offset, of codes and integers up to 127, group scales up to 255 and
+// multipliers up to 2^15.
+const _: () = assert!((MAX_COLS as u128 * 255 * (2 * 127 + 128) * 127) << 15 < 1 << 63);
+
 /// Units that a row of `cols` weights takes.
 pub const fn units(cols: usize) -> usize {
     cols.div_ceil(UNIT)

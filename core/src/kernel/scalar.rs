@@ -7,7 +7,8 @@ use crate::quant::Activations;
 /// `y[i] = row_scale · step · Σ_c group_scale · value(code) · multiplier · q` for the rows from
 /// `first` on, where `value` is the table of [`PrecisionLane`].
 ///
-/// The sum is an exact integer; see [`finish`] for the one rounding to f32. Rows past the end give
+/// The sum is an exact integer, which fits an i64 because a row has at most
+/// [`MAX_COLS`](crate::digits::MAX_COLS) weights; see [`finish`] for the one rounding to f32. Rows past the end give
 /// zero, and so does every row when `x` is not as long as one.
 pub(crate) fn matvec(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [f32]) {
     if x.len() != w.cols() {

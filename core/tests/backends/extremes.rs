@@ -1,10 +1,12 @@
 //! `lane_matvec` where its integers are largest: every code and every activation at its limit, the
 //! largest scales and multipliers, and rows so long that 32-bit sums have to be widened on the way.
 
-use crate::lanes::same;
+use crate::lanes::{lanes, same};
 use crate::planes::{GROUPS, Planes, Vector};
-use trilane_core::digits::Group;
-use trilane_core::kernel::Level;
+use trilane_core::digits::{Group, LaneView, MAX_COLS};
+use trilane_core::kernel::{Backend, Level};
+use trilane_core::lane::PrecisionLane;
+use trilane_core::quant::Activations;
 
 /// The largest and the smallest code, and both in turn.
 fn codes(ternary: bool, pattern: usize, column: usize) -> u8 {
@@ -67,6 +69,46 @@ fn long_rows_with_the_largest_scales(level: Level) {
     }
 }
 
+/// The sum of a row in 128 bits, where nothing can overflow, and the product from it.
+fn in_128_bits(view: &LaneView<'_>, x: &Activations<'_>) -> (i128, f32) {
+    let row = view.row(0);
+    let value = |code: u8| match view.lane() {
+        PrecisionLane::Ternary => i128::from(code) - 1,
+        PrecisionLane::Bit3 => 32 * i128::from(code) - 113,
+        PrecisionLane::Bit5 => 8 * i128::from(code) - 125,
+        _ => 2 * i128::from(code) - 128,
+    };
+    let term =
+        |i: usize| i128::from(row.group_scale(i)) * value(row.code(i)) * i128::from(x.integer(i));
+    let sum = (0..view.cols()).map(term).sum();
+    (sum, sum as f32 * (view.row_scale(0) * x.step()))
+}
+
+/// The largest sums of each lane and group, either sign, are what they are in 128 bits. They grow
+/// with the columns alone, so what a row of the most columns comes to follows from one of these.
+fn the_largest_sums_are_exact(level: Level) {
+    let mut largest = 0;
+    let len = (1 << 16) + 64;
+    for (ternary, group) in GROUPS.map(|g| [(true, g), (false, g)]).into_iter().flatten() {
+        for (code, sign) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let planes = Planes::new(ternary, (1, len), group, 1, |_, c| codes(ternary, code, c));
+            let planes = planes.with_group_scales(|| 255);
+            limits(len, sign, 15).quantized(|x| {
+                for view in lanes(&planes.matrix()) {
+                    let (sum, expected) = in_128_bits(&view, x);
+                    let mut y = [0.0];
+                    level.lane_matvec(&view, x, 0, &mut y);
+                    assert_eq!(y[0].to_bits(), expected.to_bits(), "{} {group:?}", view.lane());
+                    largest = sum.abs().max(largest);
+                }
+            });
+        }
+    }
+    // −128 · 255 · 2^15 · 127 in every column but those of the last unit, which are 2^−15 of that.
+    assert_eq!(largest, 128 * 255 * 127 * ((1 << 31) + 64));
+    assert!(largest * (MAX_COLS / (1 << 16)) as i128 <= i128::from(i64::MAX));
+}
+
 /// Row scales over the whole range of floats, where products overflow and become subnormal.
 fn row_scales_of_every_magnitude(level: Level) {
     let scales = [0.0, -0.0, f32::MAX, f32::MIN, f32::MIN_POSITIVE, f32::from_bits(1), -1.5e-30];
@@ -84,5 +126,6 @@ every_backend!(
     every_code_and_activation_at_its_limit,
     sums_that_outgrow_32_bits,
     long_rows_with_the_largest_scales,
+    the_largest_sums_are_exact,
     row_scales_of_every_magnitude
 );

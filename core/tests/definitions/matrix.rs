@@ -1,7 +1,7 @@
 //! What `DigitMatrix` refuses, and what its views say.
 
 use crate::planes::{GROUPS, Planes};
-use trilane_core::digits::{DigitMatrix, DigitPlanes, Group, MatrixError, Part};
+use trilane_core::digits::{DigitMatrix, DigitPlanes, Group, MAX_COLS, MatrixError, Part};
 use trilane_core::lane::PrecisionLane;
 
 type Refusal = Result<(), MatrixError>;
@@ -48,12 +48,15 @@ fn a_matrix_without_rows_or_columns_or_too_large_for_memory() {
         (1, usize::MAX),
         (usize::MAX, usize::MAX),
         (usize::MAX / 64 + 1, 64),
+        (1, MAX_COLS + 1),
     ] {
         let found = DigitMatrix::new(rows, cols, Group::G32, &[], planes).map(|_| ());
         assert_eq!(found, Err(MatrixError::Size { rows, cols }));
     }
     let found = DigitMatrix::new(1 << 20, 1 << 20, Group::Row, &[], planes).map(|_| ());
     assert_eq!(found, length(Part::Digit(0), 1 << 38, 0));
+    let found = DigitMatrix::new(1, MAX_COLS, Group::Row, &[], planes).map(|_| ());
+    assert_eq!(found, length(Part::Digit(0), 1 << 22, 0));
 }
 
 #[test]
