@@ -19,6 +19,7 @@ pub(crate) const EPS: f32 = 1e-5;
 pub(crate) enum Meta {
     One(Value<'static>),
     Numbers(Vec<u32>),
+    Floats(Vec<f32>),
     Texts(Vec<String>),
 }
 
@@ -119,6 +120,7 @@ impl File {
             match value {
                 Meta::One(value) => writer.add(key, *value),
                 Meta::Numbers(values) => writer.add_array(key, values),
+                Meta::Floats(values) => writer.add_array(key, values),
                 Meta::Texts(values) => writer.add_array(key, values),
             }
             .unwrap();

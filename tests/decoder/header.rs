@@ -101,6 +101,8 @@ fn a_count_of_another_type_or_outside_its_range() {
         Value::F32(2.0),
         Value::Str("2"),
         Value::Bool(true),
+        Value::F64(f64::NAN),
+        Value::I64(i64::MIN),
     ];
     for key in [
         "embedding_length",
@@ -149,6 +151,11 @@ fn numbers_that_do_not_fit_together() {
         let found = one("llama.attention.head_count_kv", heads);
         assert_eq!(found, value("attention.head_count_kv", "a divisor of head_count"));
     }
+    for length in [(1 << 22) + 1, 1 << 24] {
+        let found = one("llama.attention.key_length", length);
+        assert_eq!(found, value("attention.key_length", "at most 2^24 / head_count"));
+    }
+    assert_eq!(one("llama.attention.key_length", 1 << 22).map(|h| h.query_len()), Ok(1 << 24));
     let found = one("llama.attention.value_length", 8);
     assert_eq!(found, value("attention.value_length", "the same as key_length"));
     for dim in [15, 18, 1] {

@@ -111,11 +111,17 @@ fn a_scale_of_a_block_that_is_not_finite() {
     ] {
         let mut file = retyped("ffn_up", kind);
         assert_eq!(refusal(&file), None, "{kind}");
-        let data = &mut file.tensor("blk.1.ffn_up.weight").data;
-        let at = data.len() - from_end;
-        data[at] = 0x7F;
-        data[at - 1] = 0xFF;
-        assert_eq!(refusal(&file), Some(ModelError::NotFinite { name }), "{kind}");
+        // NaN, infinity, and the infinity below zero; then the largest number that there is.
+        let infinity = if kind == TensorType::BF16 { 0x7F80 } else { 0x7C00 };
+        for (bits, finite) in
+            [(0x7FFF, false), (infinity, false), (infinity | 0x8000, false), (infinity - 1, true)]
+        {
+            let data = &mut file.tensor("blk.1.ffn_up.weight").data;
+            let at = data.len() - from_end;
+            data[at - 1..=at].copy_from_slice(&u16::to_le_bytes(bits));
+            let expected = (!finite).then_some(ModelError::NotFinite { name });
+            assert_eq!(refusal(&file), expected, "{kind} {bits:x}");
+        }
     }
 }
 

@@ -3,11 +3,10 @@
 use crate::file::{File, Meta, Stored, float_bytes};
 use crate::planes::{Digits, digit_file};
 use crate::{refusal, with_weights};
-use trilane::core::digits::{Group, MatrixError, Part};
+use trilane::core::digits::{Group, MatrixError};
 use trilane::core::gguf::{TensorType, Value};
 use trilane::core::lane::PrecisionLane;
 use trilane::core::model::{ModelError, TensorName, keys, parts};
-use trilane::core::nn::LinearError;
 
 /// Rows of 96 weights, so two units with 32 weights of padding.
 const NAME: TensorName = TensorName { layer: Some(1), part: "ffn_down" };
@@ -70,23 +69,59 @@ fn a_part_that_is_missing() {
 }
 
 #[test]
-fn a_plane_of_another_length() {
-    let (rows, bytes) = (64, 2 * 16);
-    let length =
-        |part, expected, actual| matrix_error(MatrixError::Length { part, expected, actual });
-    for (suffix, part, per_row) in [
-        (parts::HIGH, Part::High, bytes / 2),
-        (parts::DIGITS[0], Part::Digit(0), bytes),
-        (parts::DIGITS[1], Part::Digit(1), bytes),
-        (parts::DIGITS[2], Part::Digit(2), bytes),
-        (parts::GROUP_SCALES, Part::GroupScales, 4),
-    ] {
-        let found = spoil_part(suffix, |tensor| {
-            tensor.dims[1] += 1;
-            tensor.data.resize(per_row * (rows + 1), 1);
-        });
-        assert_eq!(found, length(part, per_row * rows, per_row * (rows + 1)), "{suffix}");
+fn a_plane_of_another_shape() {
+    let rows = 64;
+    let shape = |suffix, expected, found| {
+        Some(ModelError::PartShape { name: NAME, suffix, expected, found })
+    };
+    let check = |digits, suffix, cols| {
+        let reshaped = |dims: &[usize]| {
+            let bytes = dims.iter().product();
+            spoil(digits, Group::G32, |file| {
+                let tensor = file.tensor(&format!("{NAME}{suffix}"));
+                assert_eq!(tensor.dims, [cols, rows]);
+                tensor.data.resize(bytes, 1);
+                tensor.dims = dims.into();
+            })
+        };
+        let refused = |found| shape(suffix, (rows, cols), found);
+        assert_eq!(reshaped(&[cols, rows + 1]), refused((rows + 1, cols)));
+        assert_eq!(reshaped(&[cols, rows - 1]), refused((rows - 1, cols)));
+        assert_eq!(reshaped(&[cols - 1, rows]), refused((rows, cols - 1)));
+        // As many bytes as there should be.
+        assert_eq!(reshaped(&[rows, cols]), refused((cols, rows)));
+        assert_eq!(reshaped(&[cols * rows]), refused((1, cols * rows)));
+        assert_eq!(reshaped(&[cols / 2, rows * 2]), refused((rows * 2, cols / 2)));
+    };
+    check(Digits::Nested(3), parts::HIGH, 16);
+    for suffix in parts::DIGITS {
+        check(Digits::Nested(3), suffix, 32);
     }
+    for digits in [Digits::Nested(3), Digits::Ternary] {
+        check(digits, parts::GROUP_SCALES, 4);
+    }
+    check(Digits::Ternary, parts::TERNARY, 32);
+}
+
+/// Planes and group scales are I8 and nothing else that has as many bytes.
+#[test]
+fn a_plane_of_another_type() {
+    let check = |digits, suffix: &'static str| {
+        let found = spoil(digits, Group::G32, |file| {
+            let tensor = file.tensor(&format!("{NAME}{suffix}"));
+            tensor.kind = TensorType::F16;
+            tensor.dims[0] /= 2;
+        });
+        let (expected, kind) = (TensorType::I8, TensorType::F16);
+        let error = ModelError::PartType { name: NAME, suffix, expected, found: kind };
+        assert_eq!(found, Some(error));
+        let message = format!("tensor {NAME}{suffix}: expected type I8, found F16");
+        assert_eq!(error.to_string(), message);
+    };
+    for suffix in [parts::HIGH, parts::GROUP_SCALES].into_iter().chain(parts::DIGITS) {
+        check(Digits::Nested(3), suffix);
+    }
+    check(Digits::Ternary, parts::TERNARY);
 }
 
 #[test]
@@ -106,13 +141,44 @@ fn a_ternary_code_of_three() {
 
 #[test]
 fn row_scales_that_are_wrong() {
-    // Three rows of 64: the last lane's scale of row 5.
-    let found = spoil_part(parts::ROW_SCALES, |tensor| {
-        let at = 4 * (2 * 64 + 5);
-        tensor.data[at..at + 4].copy_from_slice(&float_bytes(&[f32::INFINITY]));
+    // Three rows of 64: each lane's scale of row 5.
+    for (i, lane) in PrecisionLane::NESTED.into_iter().enumerate() {
+        for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let found = spoil_part(parts::ROW_SCALES, |tensor| {
+                let at = 4 * (i * 64 + 5);
+                tensor.data[at..at + 4].copy_from_slice(&float_bytes(&[bad]));
+            });
+            assert_eq!(found, matrix_error(MatrixError::Scale { lane, row: 5 }));
+        }
+    }
+    let found = spoil(Digits::Ternary, Group::Row, |file| {
+        let tensor = file.tensor(&format!("{NAME}{}", parts::ROW_SCALES));
+        tensor.data[4 * 63..].copy_from_slice(&float_bytes(&[f32::NAN]));
     });
-    let error = MatrixError::Scale { lane: PrecisionLane::Bit7, row: 5 };
+    let error = MatrixError::Scale { lane: PrecisionLane::Ternary, row: 63 };
     assert_eq!(found, matrix_error(error));
+    // For more lanes than there are, or can be.
+    for (digits, lanes, most) in [(Digits::Nested(3), 4, 3), (Digits::Ternary, 2, 1)] {
+        let suffix = parts::ROW_SCALES;
+        let found = spoil(digits, Group::G32, |file| {
+            let tensor = file.tensor(&format!("{NAME}{suffix}"));
+            tensor.dims[1] = lanes;
+            tensor.data.resize(4 * lanes * 64, 0);
+        });
+        let (expected, found_shape) = ((most, 64), (lanes, 64));
+        let error = ModelError::PartShape { name: NAME, suffix, expected, found: found_shape };
+        assert_eq!(found, Some(error));
+        let message = format!(
+            "tensor {NAME}.row_scales: expected {most}×64 (rows × columns), found {lanes}×64"
+        );
+        assert_eq!(error.to_string(), message);
+    }
+    let found = spoil(Digits::Nested(2), Group::G32, |file| {
+        let tensor = file.tensor(&format!("{NAME}{}", parts::ROW_SCALES));
+        tensor.dims[1] = 3;
+        tensor.data.resize(4 * 3 * 64, 0);
+    });
+    assert_eq!(found, matrix_error(MatrixError::Lane { lane: PrecisionLane::Bit7 }));
     // For two lanes where there are three tiers.
     let found = spoil_part(parts::ROW_SCALES, |tensor| {
         tensor.dims[1] = 2;
@@ -129,8 +195,9 @@ fn row_scales_that_are_wrong() {
     // The same bytes under another type.
     let kind = TensorType::I32;
     let found = spoil_part(parts::ROW_SCALES, |tensor| tensor.kind = kind);
-    let error = LinearError::Unsupported { kind };
-    assert_eq!(found, Some(ModelError::Tensor { name: NAME, error }));
+    let (suffix, expected) = (parts::ROW_SCALES, TensorType::F32);
+    let error = ModelError::PartType { name: NAME, suffix, expected, found: kind };
+    assert_eq!(found, Some(error));
 }
 
 /// As [`spoil`], changing an array of the metadata.
@@ -166,7 +233,7 @@ fn arrays_of_another_length_or_type() {
             let found = spoil_key(key, |meta| match meta {
                 Meta::Numbers(numbers) => numbers.resize(len, 64),
                 Meta::Texts(texts) => texts.resize(len, "bit3".into()),
-                Meta::One(_) => panic!("not an array"),
+                _ => panic!("neither numbers nor text"),
             });
             assert_eq!(found, value(key, expected), "{key}, {len}");
         }
@@ -177,8 +244,12 @@ fn arrays_of_another_length_or_type() {
         });
         assert_eq!(found, Some(ModelError::MissingKey { key }));
     }
-    let found = spoil_key(keys::COLS, |meta| *meta = Meta::Texts(vec!["64".into(); 16]));
-    assert_eq!(found, value(keys::COLS, NUMBERS));
+    for key in [keys::COLS, keys::GROUP] {
+        let found = spoil_key(key, |meta| *meta = Meta::Texts(vec!["64".into(); 16]));
+        assert_eq!(found, value(key, NUMBERS));
+        let found = spoil_key(key, |meta| *meta = Meta::Floats(vec![64.0; 16]));
+        assert_eq!(found, value(key, NUMBERS));
+    }
     let found = spoil_key(keys::FLOOR, |meta| *meta = Meta::Numbers(vec![3; 16]));
     assert_eq!(found, value(keys::FLOOR, FLOORS));
 }
@@ -190,9 +261,10 @@ fn a_group_that_does_not_exist() {
         assert_eq!(found, value(keys::GROUP, "0, 32 or 64"), "{group}");
     }
     // One that exists, but for which there are too few scales.
-    let (part, expected, actual) = (Part::GroupScales, 64 * 2 * 2, 64 * 2);
     let found = spoil_key(keys::GROUP, set_number(32));
-    assert_eq!(found, matrix_error(MatrixError::Length { part, expected, actual }));
+    let (suffix, expected, found_shape) = (parts::GROUP_SCALES, (64, 4), (64, 2));
+    let error = ModelError::PartShape { name: NAME, suffix, expected, found: found_shape };
+    assert_eq!(found, Some(error));
 }
 
 #[test]
@@ -225,9 +297,23 @@ fn a_name_that_is_not_listed() {
 }
 
 #[test]
+fn a_list_of_names_that_is_none() {
+    let names = [Meta::Numbers(vec![0; 16]), Meta::Floats(vec![0.0; 16])];
+    for other in names.into_iter().chain([Meta::One(Value::Str("output.weight"))]) {
+        let found = spoil_key(keys::NAMES, |meta| *meta = other);
+        assert_eq!(found, value(keys::NAMES, "an array of strings"));
+    }
+}
+
+#[test]
 fn a_layout_of_another_version() {
-    for version in [Value::U32(0), Value::U32(2), Value::Str("1")] {
+    for version in [Value::U32(0), Value::U32(2), Value::Str("1"), Value::F32(1.0)] {
         let found = spoil_key(keys::VERSION, |meta| *meta = Meta::One(version));
         assert_eq!(found, value(keys::VERSION, "1"));
     }
+    let key = keys::VERSION;
+    let found = spoil(Digits::Nested(2), Group::G64, |file| {
+        file.metadata.retain(|(k, _)| k != key);
+    });
+    assert_eq!(found, Some(ModelError::MissingKey { key }));
 }

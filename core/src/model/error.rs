@@ -1,6 +1,7 @@
 //! Why a model cannot be loaded or run.
 
 use crate::error::ShapeError;
+use crate::gguf::TensorType;
 use crate::nn::{AttentionError, CacheError, LinearError};
 use core::fmt;
 
@@ -53,6 +54,28 @@ pub enum ModelError {
         expected: (usize, usize),
         /// Rows and columns found.
         found: (usize, usize),
+    },
+    /// A part of a matrix in digit planes has other dimensions than the matrix asks for.
+    PartShape {
+        /// The matrix.
+        name: TensorName,
+        /// What the part's name has after that.
+        suffix: &'static str,
+        /// Rows, and columns (of planes and group scales: bytes of a row), to have.
+        expected: (usize, usize),
+        /// Rows and columns found.
+        found: (usize, usize),
+    },
+    /// A part of a matrix in digit planes is of another type than the layout gives it.
+    PartType {
+        /// The matrix.
+        name: TensorName,
+        /// What the part's name has after that.
+        suffix: &'static str,
+        /// The type to have.
+        expected: TensorType,
+        /// The type found.
+        found: TensorType,
     },
     /// A tensor cannot be computed on.
     Tensor {
@@ -121,6 +144,14 @@ impl fmt::Display for ModelError {
                 "tensor {name}: expected {}×{} (rows × columns), found {}×{}",
                 expected.0, expected.1, found.0, found.1
             ),
+            Self::PartShape { name, suffix, expected, found } => write!(
+                f,
+                "tensor {name}{suffix}: expected {}×{} (rows × columns), found {}×{}",
+                expected.0, expected.1, found.0, found.1
+            ),
+            Self::PartType { name, suffix, expected, found } => {
+                write!(f, "tensor {name}{suffix}: expected type {expected}, found {found}")
+            }
             Self::Tensor { name, error } => write!(f, "tensor {name}: {error}"),
             Self::NotFinite { name } => write!(f, "tensor {name} holds NaN or infinity"),
             Self::Unaligned { name } => {

@@ -4,7 +4,7 @@ use super::ModelError;
 use crate::gguf::{Gguf, Value};
 use crate::nn::Attention;
 
-/// Largest value of any count in a header; keeps every product of two inside 64 bits.
+/// Largest value of any count in a header, and of values in the queries of a token.
 const LARGEST: usize = 1 << 24;
 
 /// Hyperparameters of a llama-family decoder, checked against each other.
@@ -81,6 +81,11 @@ impl Header {
         if heads % kv_heads != 0 {
             let key = "attention.head_count_kv";
             return Err(ModelError::Value { key, expected: "a divisor of head_count" });
+        }
+        // Also keeps the number of queries, and with it every row, within 32 bits.
+        if heads.checked_mul(head_dim).is_none_or(|query_len| query_len > LARGEST) {
+            let key = "attention.key_length";
+            return Err(ModelError::Value { key, expected: "at most 2^24 / head_count" });
         }
         if count(file, "attention.value_length")?.is_some_and(|length| length != head_dim) {
             let key = "attention.value_length";

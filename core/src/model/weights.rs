@@ -1,7 +1,7 @@
 //! Finding and checking the weight tensors of a decoder.
 
 use super::{Header, ModelError, TensorName};
-use crate::digits::{DigitMatrix, DigitPlanes, Group};
+use crate::digits::{DigitMatrix, DigitPlanes, Group, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, units};
 use crate::gguf::{Gguf, Tensor, TensorType};
 use crate::lane::PrecisionLane;
 use crate::nn::{Linear, LinearError};
@@ -21,8 +21,8 @@ pub mod keys {
     pub const VERSION: &str = "trilane.version";
 }
 
-/// Suffixes of the tensors that a matrix in digit planes is stored in: I8 but for the row scales,
-/// which are F32, one row of the tensor for each lane, lowest first.
+/// Suffixes of the tensors that a matrix in digit planes is stored in: I8 with as many rows as the
+/// matrix, but for the row scales, which are F32, one row of the tensor for each lane, lowest first.
 pub mod parts {
     /// The 1-bit plane.
     pub const HIGH: &str = ".high";
@@ -106,9 +106,7 @@ impl<'a, 'm> Weights<'a, 'm> {
         let Some(layers) = layers.get_mut(..expected) else {
             return Err(ModelError::Memory { what: "layers", expected, actual });
         };
-        if file.get(keys::VERSION).is_some_and(|v| v.as_u32() != Some(LAYOUT_VERSION)) {
-            return Err(ModelError::Value { key: keys::VERSION, expected: "1" });
-        }
+        check_layout(file)?;
         let (dim, hidden) = (header.dim, header.hidden);
         let (query, kv) = (header.query_len(), header.kv_len());
         for (i, layer) in layers.iter_mut().enumerate() {
@@ -183,6 +181,21 @@ impl<'a, 'm> Weights<'a, 'm> {
             bytes += if embedding { all / linear.rows().max(1) } else { all };
         }
         Ok(bytes)
+    }
+}
+
+/// Checks the keys of the layout as far as they hold for all tensors: a list of names has to be
+/// one of strings, and comes with the version.
+fn check_layout(file: &Gguf<'_>) -> Result<(), ModelError> {
+    let names = file.get(keys::NAMES);
+    if names.is_some_and(|v| v.as_array().is_none_or(|array| array.strs().is_none())) {
+        return Err(ModelError::Value { key: keys::NAMES, expected: "an array of strings" });
+    }
+    match file.get(keys::VERSION) {
+        Some(v) if v.as_u32() == Some(LAYOUT_VERSION) => Ok(()),
+        None if names.is_none() => Ok(()),
+        None => Err(ModelError::MissingKey { key: keys::VERSION }),
+        Some(_) => Err(ModelError::Value { key: keys::VERSION, expected: "1" }),
     }
 }
 
@@ -290,32 +303,58 @@ fn digits<'m>(
         let found = (scales.cols(), found);
         return Err(ModelError::TensorShape { name, expected: (rows, cols), found });
     }
-    if scales.kind() != TensorType::F32 {
-        let error = LinearError::Unsupported { kind: scales.kind() };
-        return Err(ModelError::Tensor { name, error });
-    }
-    let plane = |suffix| find(file, name, suffix).map(|t| t.data());
-    let row_scales = as_floats(scales.data(), name)?;
+    let units = units(cols);
+    // A part of that many bytes a unit, if the file has it.
+    let plane = |suffix, unit_bytes: usize| match find(file, name, suffix) {
+        Some(t) => part(t, name, suffix, TensorType::I8, (rows, units * unit_bytes)).map(Some),
+        None => Ok(None),
+    };
     let missing = ModelError::MissingTensor { name };
     let group_scales = match group {
         Group::Row => &[][..],
-        _ => plane(parts::GROUP_SCALES).ok_or(missing)?,
+        _ => plane(parts::GROUP_SCALES, group.scales_per_unit())?.ok_or(missing)?,
     };
-    let planes = match plane(parts::TERNARY) {
-        Some(digits) => DigitPlanes::Ternary { digits, row_scales },
+    // The row scales of that many lanes at most.
+    let row_scales = |lanes: usize| {
+        let shape = (scales.rows().min(lanes), rows);
+        as_floats(part(scales, name, parts::ROW_SCALES, TensorType::F32, shape)?, name)
+    };
+    let planes = match plane(parts::TERNARY, UNIT_DIGIT_BYTES)? {
+        Some(digits) => DigitPlanes::Ternary { digits, row_scales: row_scales(1)? },
         None => {
-            let mut rows_of_scales = row_scales.chunks_exact(rows);
-            DigitPlanes::Nested {
-                high: plane(parts::HIGH).ok_or(missing)?,
-                digits: parts::DIGITS.map(plane),
-                row_scales: core::array::from_fn(|_| rows_of_scales.next()),
+            let high = plane(parts::HIGH, UNIT_HIGH_BYTES)?.ok_or(missing)?;
+            let mut digits = [None; 3];
+            for (to, suffix) in digits.iter_mut().zip(parts::DIGITS) {
+                *to = plane(suffix, UNIT_DIGIT_BYTES)?;
             }
+            let mut rows_of_scales = row_scales(digits.len())?.chunks_exact(rows);
+            let row_scales = core::array::from_fn(|_| rows_of_scales.next());
+            DigitPlanes::Nested { high, digits, row_scales }
         }
     };
     let matrix = DigitMatrix::new(rows, cols, group, group_scales, planes)
         .map_err(|error| ModelError::Tensor { name, error: error.into() })?;
     matrix.lane(floor).map_err(|e| ModelError::Tensor { name, error: e.into() })?;
     Ok(Linear::Digits { matrix, floor })
+}
+
+/// The bytes of a part of a matrix, which has to be of that type and of that many rows and columns.
+fn part<'m>(
+    tensor: Tensor<'m>,
+    name: TensorName,
+    suffix: &'static str,
+    kind: TensorType,
+    shape: (usize, usize),
+) -> Result<&'m [u8], ModelError> {
+    if tensor.kind() != kind {
+        let found = tensor.kind();
+        return Err(ModelError::PartType { name, suffix, expected: kind, found });
+    }
+    let found = (tensor.rows(), tensor.cols());
+    if found != shape {
+        return Err(ModelError::PartShape { name, suffix, expected: shape, found });
+    }
+    Ok(tensor.data())
 }
 
 /// Whether no stored float, or scale of a block, is NaN or infinite.
