@@ -88,17 +88,109 @@ fn what_is_wrong_with_a_vocabulary_is_named() {
     let other = file(&[keys::MODEL], |w| w.add(keys::MODEL, Value::Str("gpt2")).unwrap());
     let message = "metadata key tokenizer.ggml.model: expected \"llama\", found \"gpt2\"";
     assert_eq!(error(&other).to_string(), message);
-    let other = file(&[keys::SCORES], |w| w.add_array(keys::SCORES, &[1u8]).unwrap());
-    assert!(error(&other).to_string().contains("expected an array of f32, found an array of"));
-    let other = file(&[keys::TYPES], |w| w.add(keys::TYPES, Value::Bool(true)).unwrap());
-    assert!(error(&other).to_string().contains("expected an array, found"));
-    let other = file(&[], |w| w.add(keys::EOS, Value::I32(-1)).unwrap());
-    assert!(error(&other).to_string().contains("eos_token_id: expected a token"));
-    let other = file(&[], |w| w.add(keys::ADD_BOS, Value::U8(1)).unwrap());
-    assert!(error(&other).to_string().contains("add_bos_token: expected a boolean"));
-    let far = file(&[], |w| w.add(keys::EOS, Value::U32(8)).unwrap());
-    let outside = TokenizerError::Token { token: 8, count: 8 };
-    assert_eq!(error(&far), TextError::Tokenizer(outside));
+    let other = file(&[keys::MODEL], |w| w.add(keys::MODEL, Value::U32(7)).unwrap());
+    assert_eq!(error(&other), value(keys::MODEL, "\"llama\"", "u32"));
+}
+
+fn value(key: &'static str, expected: &'static str, found: &str) -> TextError {
+    TextError::Value { key, expected, found: found.into() }
+}
+
+#[test]
+fn arrays_of_another_type() {
+    for key in [keys::TOKENS, keys::SCORES, keys::TYPES] {
+        let single = file(&[key], |w| w.add(key, Value::Bool(true)).unwrap());
+        assert_eq!(error(&single), value(key, "an array", "bool"));
+    }
+    let key = keys::SCORES;
+    let expected = "an array of f32";
+    let other = file(&[key], |w| w.add_array(key, &[1u8; 8]).unwrap());
+    assert_eq!(error(&other), value(key, expected, "an array of u8"));
+    let other = file(&[key], |w| w.add_array(key, &[1.0f64; 8]).unwrap());
+    assert_eq!(error(&other), value(key, expected, "an array of f64"));
+    let other = file(&[key], |w| w.add_array(key, &[1u32; 8]).unwrap());
+    assert_eq!(error(&other), value(key, expected, "an array of u32"));
+    let other = file(&[key], |w| w.add_array(key, &PIECES).unwrap());
+    assert_eq!(error(&other), value(key, expected, "an array of string"));
+    let key = keys::TOKENS;
+    let other = file(&[key], |w| w.add_array(key, &[1u32; 8]).unwrap());
+    assert_eq!(error(&other), value(key, "an array of strings", "an array of u32"));
+    let key = keys::TYPES;
+    let other = file(&[key], |w| w.add_array(key, &[1u32; 8]).unwrap());
+    assert_eq!(error(&other), value(key, "an array of i32", "an array of u32"));
+}
+
+#[test]
+fn arrays_whose_lengths_disagree() {
+    for len in [0, 7, 9] {
+        let other = file(&[keys::SCORES], |w| {
+            w.add_array(keys::SCORES, &vec![0.0f32; len]).unwrap();
+        });
+        let wrong = TokenizerError::ScoresLength { expected: 32, actual: 4 * len };
+        assert_eq!(error(&other), TextError::Tokenizer(wrong));
+        let other = file(&[keys::TYPES], |w| w.add_array(keys::TYPES, &vec![1; len]).unwrap());
+        let wrong = TokenizerError::TypesLength { expected: 32, actual: 4 * len };
+        assert_eq!(error(&other), TextError::Tokenizer(wrong));
+    }
+    let none = file(&[keys::TOKENS, keys::SCORES, keys::TYPES], |w| {
+        w.add_array(keys::TOKENS, &[""; 0]).unwrap();
+        w.add_array(keys::SCORES, &[0.0f32; 0]).unwrap();
+    });
+    assert_eq!(error(&none), TextError::Tokenizer(TokenizerError::EmptyVocabulary));
+}
+
+#[test]
+fn special_tokens_that_are_none() {
+    for key in [keys::BOS, keys::EOS, keys::UNK] {
+        for token in [8, 9, u32::MAX] {
+            let far = file(&[], |w| w.add(key, Value::U32(token)).unwrap());
+            let outside = TokenizerError::Token { token, count: 8 };
+            assert_eq!(error(&far), TextError::Tokenizer(outside), "{key}");
+        }
+        for (other, found) in [
+            (Value::I32(-1), "i32"),
+            (Value::U64(1 << 32), "u64"),
+            (Value::F32(1.0), "f32"),
+            (Value::Str("<s>"), "string"),
+        ] {
+            let other = file(&[], |w| w.add(key, other).unwrap());
+            assert_eq!(error(&other), value(key, "a token", found));
+        }
+    }
+    for key in [keys::ADD_BOS, keys::ADD_SPACE_PREFIX] {
+        let other = file(&[], |w| w.add(key, Value::U8(1)).unwrap());
+        assert_eq!(error(&other), value(key, "a boolean", "u8"));
+    }
+    // A begin token is wanted, and the usual one is not there.
+    let none = file(&[keys::TOKENS, keys::SCORES, keys::TYPES], |w| {
+        w.add_array(keys::TOKENS, &["a"]).unwrap();
+        w.add_array(keys::SCORES, &[0.0f32]).unwrap();
+    });
+    assert_eq!(error(&none), TextError::Tokenizer(TokenizerError::MissingBos));
+}
+
+#[test]
+fn scores_types_and_byte_pieces_that_mean_nothing() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        let mut scores = [0.0; 8];
+        scores[6] = bad;
+        let other = file(&[keys::SCORES], |w| w.add_array(keys::SCORES, &scores).unwrap());
+        assert_eq!(error(&other), TextError::Tokenizer(TokenizerError::Score { token: 6 }));
+    }
+    for bad in [-1, 7, i32::MIN, i32::MAX] {
+        let mut types = TYPES;
+        types[5] = bad;
+        let other = file(&[keys::TYPES], |w| w.add_array(keys::TYPES, &types).unwrap());
+        let wrong = TokenizerError::Type { token: 5, value: bad };
+        assert_eq!(error(&other), TextError::Tokenizer(wrong));
+    }
+    for bad in ["<0x-1>", "<0x+1>", "<0x 1>", "<0xC>", "<0xC3", "<0x0C3>", "<0xc3>", "<0XC3>", ""] {
+        let mut pieces = PIECES;
+        pieces[3] = bad;
+        let other = file(&[keys::TOKENS], |w| w.add_array(keys::TOKENS, &pieces).unwrap());
+        let wrong = TokenizerError::BytePiece { token: 3 };
+        assert_eq!(error(&other), TextError::Tokenizer(wrong), "{bad:?}");
+    }
 }
 
 #[test]
@@ -121,6 +213,23 @@ fn the_arena_is_as_long_as_asked_or_refused() {
     for capacity in [usize::MAX, usize::MAX >> 12] {
         let error = memory::arena(&header, capacity).unwrap_err();
         assert!(matches!(error, ModelError::Memory { actual: 0, .. }), "{error}");
+    }
+    // The largest numbers that a header may have, in all places at once.
+    let most = 1 << 24;
+    let hostile = Header {
+        vocabulary: most,
+        dim: most,
+        hidden: most,
+        layers: most,
+        attention: Attention { heads: most, kv_heads: most, head_dim: 1 },
+        context: most,
+        ..header
+    };
+    for capacity in [1, most] {
+        let error = memory::arena(&hostile, capacity).unwrap_err();
+        let expected = hostile.arena_lines(capacity).unwrap_or(usize::MAX);
+        let what = "the arena (lines of 64 bytes)";
+        assert_eq!(error, ModelError::Memory { what, expected, actual: 0 });
     }
     let empty = file(&[], |_| {});
     let gguf = Gguf::parse(&empty).unwrap();
