@@ -19,6 +19,7 @@ pub(crate) const EPS: f32 = 1e-5;
 pub(crate) enum Meta {
     One(Value<'static>),
     Numbers(Vec<u32>),
+    #[allow(dead_code, reason = "not every program that this is a part of has such metadata")]
     Floats(Vec<f32>),
     Texts(Vec<String>),
 }

@@ -68,6 +68,31 @@ fn a_part_that_is_missing() {
     assert_eq!(without(Digits::Ternary, parts::TERNARY), missing);
 }
 
+/// Only a model without any part of an output matrix shares the embedding.
+#[test]
+fn an_output_matrix_in_part() {
+    let name = TensorName { layer: None, part: "output" };
+    let missing = Some(ModelError::MissingTensor { name });
+    for suffix in [parts::HIGH, parts::GROUP_SCALES, parts::ROW_SCALES] {
+        let found = spoil(Digits::Nested(3), Group::G32, |file| {
+            file.remove(&format!("{name}{suffix}"));
+        });
+        assert_eq!(found, missing, "{suffix}");
+    }
+    let found = spoil_key(keys::NAMES, |meta| match meta {
+        Meta::Texts(names) => *names.last_mut().unwrap() = "another".into(),
+        _ => panic!("not an array of text"),
+    });
+    assert_eq!(found, missing);
+    let found = spoil(Digits::Nested(3), Group::G32, |file| {
+        file.tensors.retain(|tensor| !tensor.name.starts_with("output.weight"));
+        if let Meta::Texts(names) = file.meta(keys::NAMES) {
+            *names.last_mut().unwrap() = "another".into();
+        }
+    });
+    assert_eq!(found, None);
+}
+
 #[test]
 fn a_plane_of_another_shape() {
     let rows = 64;
@@ -303,6 +328,9 @@ fn a_list_of_names_that_is_none() {
         let found = spoil_key(keys::NAMES, |meta| *meta = other);
         assert_eq!(found, value(keys::NAMES, "an array of strings"));
     }
+    // Names without tensors: more of them than the file has of those.
+    let found = spoil_key(keys::NAMES, |meta| *meta = Meta::Texts(vec![String::new(); 1000]));
+    assert_eq!(found, value(keys::NAMES, "no more names than the file has tensors"));
 }
 
 #[test]
