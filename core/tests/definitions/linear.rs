@@ -2,7 +2,7 @@
 
 use crate::planes::{Planes, Vector};
 use crate::random::Random;
-use trilane_core::digits::Group;
+use trilane_core::digits::{Group, MatrixError};
 use trilane_core::error::ShapeError;
 use trilane_core::gguf::TensorType;
 use trilane_core::gguf::blocks::is_supported;
