@@ -24,6 +24,10 @@ fn keys_and_values() {
     refused(&keys(&[entry("k", 7, [2])]), GgufError::Bool { offset: 37, found: 2 });
     let long = entry("k", 8, 9u64.to_le_bytes());
     refused(&keys(&[long]), GgufError::StringLength { offset: 45, found: 9, available: 0 });
+    for found in [1 << 40, u64::MAX - 44, u64::MAX] {
+        let wrapping = keys(&[entry("k", 8, found.to_le_bytes())]);
+        refused(&wrapping, GgufError::StringLength { offset: 45, found, available: 0 });
+    }
     let not_text = entry("k", 8, text(b"\x80"));
     refused(&keys(&[not_text]), GgufError::Utf8 { offset: 45 });
     let twice = keys(&[entry("a", 0, [1]), entry("b", 0, [1]), entry("a", 0, [2])]);
@@ -37,6 +41,39 @@ fn keys_and_values() {
         let (needed, available) = (len as u64, len as u64 - 1);
         refused(&short, GgufError::Truncated { offset: 37, needed, available });
     }
+}
+
+#[test]
+fn arrays() {
+    let array = |element: u32, count: u64, payload: &[u8]| {
+        [&element.to_le_bytes()[..], &count.to_le_bytes(), payload].concat()
+    };
+    let one =
+        |element, count, payload: &[u8]| keys(&[entry("k", 9, array(element, count, payload))]);
+    assert!(Gguf::parse(&one(9, 2, &[array(8, 0, &[]), array(0, 0, &[])].concat())).is_ok());
+    for found in [13, 255, u32::MAX] {
+        refused(&one(found, 0, &[]), GgufError::ElementType { offset: 37, found });
+    }
+    // Counts that are over-long, that wrap when multiplied by the element's size, and 2^40 arrays
+    // that claim to be empty.
+    let too_long = |element, found| {
+        let error = GgufError::ArrayLength { offset: 49, found, available: 24 };
+        refused(&one(element, found, &[0; 24]), error);
+    };
+    for (element, least) in [(0, 25), (4, 7), (6, 7), (7, 25), (8, 4), (9, 3), (10, 4), (12, 4)] {
+        for found in [least, 1 << 40, 1 << 61, 1 << 62, 1 << 63, u64::MAX] {
+            too_long(element, found);
+        }
+    }
+    refused(&one(7, 3, &[0, 1, 2]), GgufError::Bool { offset: 51, found: 2 });
+    refused(&one(8, 1, &text(b"a\xC0")), GgufError::Utf8 { offset: 58 });
+    let mut nested = array(0, 0, &[]);
+    for _ in 0..MAX_ARRAY_DEPTH {
+        nested = array(9, 1, &nested);
+    }
+    let offset = 37 + 12 * u64::from(MAX_ARRAY_DEPTH);
+    let error = GgufError::ArrayDepth { offset, limit: MAX_ARRAY_DEPTH };
+    refused(&keys(&[entry("k", 9, nested)]), error);
 }
 
 #[test]
