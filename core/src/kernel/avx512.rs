@@ -216,8 +216,13 @@ fn activations(b: &BlockPtr, p: usize) -> __m512i {
 fn nested<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __m512i {
     let high = high_bits::<FULL>(b);
     let d0 = plane::<FULL>(b, 0);
-    let d1 = if LANE == BITS3 { high } else { plane::<FULL>(b, 1) };
-    let d2 = if LANE == BITS7 { plane::<FULL>(b, 2) } else { high };
+    let d1 = if LANE == BITS3 { d0 } else { plane::<FULL>(b, 1) };
+    let d2 = if LANE == BITS7 { plane::<FULL>(b, 2) } else { d0 };
+    // With one tier, positions 0 and 2 do not overlap, and neither do 1 and 3.
+    let pairs = [0, 1].map(|p| {
+        let mask = _mm512_set1_epi8(tiers_mask(1, p) | tiers_mask(1, p + 2));
+        _mm512_ternarylogic_epi32::<0xCA>(mask, d0, high)
+    });
     macro_rules! position {
         ($acc:expr, $p:literal) => {{
             // `a` where the mask of the first tiers has ones, else `b`.
@@ -225,9 +230,11 @@ fn nested<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __
                 let mask = _mm512_set1_epi8(tiers_mask(tiers, $p));
                 _mm512_ternarylogic_epi32::<0xCA>(mask, a, b)
             };
-            let digits = select(1, d0, d1);
-            let digits = if LANE == BITS3 { digits } else { select(2, digits, d2) };
-            let digits = if LANE == BITS7 { select(3, digits, high) } else { digits };
+            let digits = match LANE {
+                BITS3 => pairs[$p % 2],
+                BITS5 => select(2, select(1, d0, d1), high),
+                _ => select(3, select(2, select(1, d0, d1), d2), high),
+            };
             let rotation = match LANE {
                 BITS3 => const { rotation($p, 4) },
                 BITS5 => const { rotation($p, 2) },

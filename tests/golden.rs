@@ -1,0 +1,81 @@
+//! The digests of the model in this repository: the same constants on every platform.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use trilane::core::gguf::Gguf;
+use trilane::core::kernel::{Pool, Serial};
+use trilane::core::lane::PrecisionLane;
+use trilane::core::model::{Decoder, Digest, Header, VERIFY_TOKENS, Weights, verify};
+use trilane::std::{level, mapped::MappedFile, memory};
+
+/// `trilane verify models/shakespeare.gguf`: layers, logits, all.
+const GOLDEN: [(PrecisionLane, [u64; 7]); 3] =
+    [(PrecisionLane::Bit3, BIT3), (PrecisionLane::Bit5, BIT5), (PrecisionLane::Bit7, BIT7)];
+const BIT3: [u64; 7] = [
+    0x7c0f_154f_d770_8a1e,
+    0x0b7e_01e4_75b3_19c4,
+    0xc524_dede_d79d_c865,
+    0x3a70_6da4_2dfc_0054,
+    0xdbe5_ee74_512c_2284,
+    0xfb24_508e_5f78_565f,
+    0x24d3_431e_cb6c_74b8,
+];
+const BIT5: [u64; 7] = [
+    0x7915_d561_c6ee_19b2,
+    0xcbd1_8072_3ba9_6c80,
+    0xed36_f728_d8ce_fbd5,
+    0xe23f_df7f_884c_0a0a,
+    0x1afd_dcc9_7c95_10e1,
+    0x85fb_4e22_7d61_9b78,
+    0x8231_744c_da60_d9b6,
+];
+const BIT7: [u64; 7] = [
+    0x2238_d750_9bce_00dc,
+    0x8506_f226_92d8_078b,
+    0xbde7_a033_7d5f_6e00,
+    0xbb5b_933e_972c_fbe1,
+    0xf1b5_b27a_4980_7382,
+    0xf233_96a7_4c2d_bc03,
+    0xe100_f4c1_ef05_e4c1,
+];
+
+/// Spreads every product over three threads, however small it is.
+struct Three;
+
+impl Pool for Three {
+    fn spread(
+        &self,
+        y: &mut [f32],
+        unit: usize,
+        _work: usize,
+        each: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) {
+        let piece = (y.len() / unit).div_ceil(3).max(1) * unit;
+        std::thread::scope(|scope| {
+            for (i, y) in y.chunks_mut(piece).enumerate() {
+                scope.spawn(move || each(i * piece, y));
+            }
+        });
+    }
+}
+
+#[test]
+fn the_shakespeare_model_has_its_digests_at_every_level_and_lane() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/shakespeare.gguf");
+    let file = MappedFile::open(path.as_ref()).unwrap();
+    let gguf: Gguf<'_> = file.gguf().unwrap();
+    let header = Header::read(&gguf).unwrap();
+    let mut layers = memory::layers(&gguf, &header);
+    let weights = Weights::load(&gguf, &mut layers).unwrap();
+    let mut arena = memory::arena(&header, VERIFY_TOKENS).unwrap();
+    for level in level::levels() {
+        for (name, pool) in [("serial", &Serial as &dyn Pool), ("three threads", &Three)] {
+            for (lane, golden) in GOLDEN {
+                let mut decoder = Decoder::new(weights, level, VERIFY_TOKENS, &mut arena).unwrap();
+                let mut digests = [Digest::default(); 6];
+                let all = verify(&mut decoder, pool, lane, &mut digests).unwrap();
+                let found: Vec<u64> = digests.iter().chain([&all]).map(|d| d.value()).collect();
+                assert_eq!(found, golden, "{lane} on {level}, {name}");
+            }
+        }
+    }
+}
