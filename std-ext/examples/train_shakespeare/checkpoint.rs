@@ -1,9 +1,9 @@
 //! The state of a training run on disk.
 
-use crate::gguf::replace_file;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
+use trilane_std::gguf_writer::write_atomically;
 
 const MAGIC: &[u8; 8] = b"TLTRAIN1";
 
@@ -20,7 +20,7 @@ pub(crate) struct Checkpoint<'a> {
 impl Checkpoint<'_> {
     /// Writes the state to `path`, replacing the file whole.
     pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
-        replace_file(path, |out| {
+        write_atomically(path, |out| {
             out.write_all(MAGIC)?;
             out.write_all(&(self.run.len() as u64).to_le_bytes())?;
             out.write_all(self.run.as_bytes())?;
