@@ -4,8 +4,9 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use trilane_core::kernel::Pool;
 
-/// Multiply-adds below which handing work to another thread costs more than it saves.
-const WORTH: usize = 1 << 17;
+/// Integer multiply-adds below which handing work to another thread costs more than it saves:
+/// about twenty microseconds of one thread.
+const WORTH: usize = 1 << 20;
 
 /// A pool of threads. Results do not depend on their number.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use trilane_core::quant::{ActivationsBuf, activation_lens};
 use trilane_std::{level, threads::Threads};
 
 const COLS: usize = 500;
-const ROWS: usize = 777;
+const ROWS: usize = 2777;
 
 fn product(layer: &Linear<'_>, pool: &dyn Pool) -> Vec<u32> {
     let x: Vec<f32> = (0..COLS).map(|i| ((i * 37 % 101) as f32 - 50.0) / 7.0).collect();

@@ -6,8 +6,8 @@
 /// from its own position.
 pub trait Pool: Sync {
     /// Calls `each(first, piece)` for pieces that cover `y` exactly once, where `first` is the
-    /// index of the piece's first element and a multiple of `unit`. `work` is the number of
-    /// multiply-adds for all of `y`, from which the pool judges whether spreading pays.
+    /// index of the piece's first element and a multiple of `unit`. `work` is the cost of all of
+    /// `y` in integer multiply-adds, from which the pool judges whether spreading pays.
     fn spread(
         &self,
         y: &mut [f32],

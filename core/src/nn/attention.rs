@@ -237,7 +237,7 @@ impl Attention {
         let (keys, values) = cache.layer(layer, tokens);
         let scale = 1.0 / libm::sqrtf(dim as f32);
         let piece = cache.capacity + dim;
-        let work = 2 * self.heads * tokens * dim;
+        let work = 16 * self.heads * tokens * dim;
         pool.spread(scratch, piece, work, &|first, scratch| {
             for (h, scratch) in (first / piece..).zip(scratch.chunks_exact_mut(piece)) {
                 let at = h * self.kv_heads / self.heads * dim;

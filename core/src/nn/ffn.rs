@@ -18,8 +18,8 @@ pub fn gate(
     up: &[f32],
 ) -> Result<(), ShapeError> {
     same_len(gate.len(), up.len())?;
-    // An activation costs about as much as sixteen multiply-adds.
-    let work = 16 * gate.len();
+    // An activation costs about as much as 64 integer multiply-adds.
+    let work = 64 * gate.len();
     pool.spread(gate, 1, work, &|first, gate| {
         if let Some(up) = up.get(first..first + gate.len()) {
             backend.silu_product(gate, up);

@@ -179,8 +179,8 @@ impl<'a> Linear<'a> {
             Self::Blocks { kind, rows, data, .. } => {
                 let row_bytes = data.len() / rows.max(1);
                 let x = input.floats;
-                // Expanding a weight costs about as much as four multiply-adds.
-                pool.spread(y, 1, 4 * work, &|first, y| {
+                // A float product costs about as much as eight integer ones.
+                pool.spread(y, 1, work.saturating_mul(8), &|first, y| {
                     let data = data.get(first * row_bytes..).unwrap_or(&[]);
                     match bytemuck::try_cast_slice(data) {
                         Ok(w) if kind == TensorType::F32 && cfg!(target_endian = "little") => {
