@@ -30,7 +30,7 @@ const fn float_lines(floats: Option<usize>) -> Option<usize> {
 }
 
 /// Lengths of the float buffers of a decoder.
-const fn float_lens(header: &Header, capacity: usize) -> [Option<usize>; 11] {
+const fn float_lens(header: &Header, capacity: usize) -> [Option<usize>; 12] {
     let heads = header.attention.heads;
     let scratch = match capacity.checked_add(header.attention.head_dim) {
         Some(piece) => heads.checked_mul(piece),
@@ -39,6 +39,7 @@ const fn float_lens(header: &Header, capacity: usize) -> [Option<usize>; 11] {
     [
         KvCache::floats(header.layers, capacity, header.kv_len()),
         scratch,
+        Some(header.dim),
         Some(header.dim),
         Some(header.dim),
         Some(header.query_len()),
@@ -88,6 +89,7 @@ pub(super) struct Buffers<'a> {
     pub(super) scratch: &'a mut [f32],
     pub(super) x: &'a mut [f32],
     pub(super) normed: &'a mut [f32],
+    pub(super) delta: &'a mut [f32],
     pub(super) query: &'a mut [f32],
     pub(super) attended: &'a mut [f32],
     pub(super) gate: &'a mut [f32],
@@ -112,7 +114,7 @@ impl<'a> Buffers<'a> {
         let error =
             ModelError::Memory { what: "the arena (in lines of 64 bytes)", expected, actual };
         let mut rest = arena.get_mut(..expected).ok_or(error)?;
-        let [cache, scratch, x, normed, query, attended, gate, up, logits, cos, sin] =
+        let [cache, scratch, x, normed, delta, query, attended, gate, up, logits, cos, sin] =
             float_lens(header, capacity).map(|len| take(&mut rest, len));
         let (q, multipliers, sums) = activation_lens(header.longest_input());
         let (q, multipliers, sums) = (
@@ -125,6 +127,7 @@ impl<'a> Buffers<'a> {
             scratch: scratch.ok_or(error)?,
             x: x.ok_or(error)?,
             normed: normed.ok_or(error)?,
+            delta: delta.ok_or(error)?,
             query: query.ok_or(error)?,
             attended: attended.ok_or(error)?,
             gate: gate.ok_or(error)?,

@@ -4,7 +4,7 @@ use super::arena::{Buffers, Line};
 use super::{ModelError, Weights};
 use crate::kernel::{Backend, Pool};
 use crate::lane::PrecisionLane;
-use crate::nn::{self, Input, KvCache, Linear, LinearError, NormError, Rope};
+use crate::nn::{self, FeedForward, Input, KvCache, Linear, LinearError, NormError, Rope};
 use crate::quant::{ActivationsBuf, QuantError};
 
 /// Called after each layer with its index and output, and after the last one with the number of
@@ -29,6 +29,8 @@ pub struct Decoder<'a, 'm, B> {
     scratch: &'a mut [f32],
     x: &'a mut [f32],
     normed: &'a mut [f32],
+    /// What a block adds to `x`.
+    delta: &'a mut [f32],
     query: &'a mut [f32],
     attended: &'a mut [f32],
     gate: &'a mut [f32],
@@ -63,6 +65,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
             scratch: b.scratch,
             x: b.x,
             normed: b.normed,
+            delta: b.delta,
             query: b.query,
             attended: b.attended,
             gate: b.gate,
@@ -156,22 +159,27 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
             )?;
             {
                 let input = run.input(self.attended, &mut self.integers, &[&layer.attn_output])?;
-                run.matvec(&layer.attn_output, &input, self.normed)?;
+                run.matvec(&layer.attn_output, &input, self.delta)?;
             }
-            add(self.x, self.normed);
+            add(self.x, self.delta);
             run.norm(self.x, layer.ffn_norm, header.norm_eps, self.normed)?;
-            {
-                let linears = [&layer.ffn_gate, &layer.ffn_up];
-                let input = run.input(self.normed, &mut self.integers, &linears)?;
-                run.matvec(&layer.ffn_gate, &input, self.gate)?;
-                run.matvec(&layer.ffn_up, &input, self.up)?;
-            }
-            nn::gate(self.backend, pool, self.gate, self.up)?;
-            {
-                let input = run.input(self.gate, &mut self.integers, &[&layer.ffn_down])?;
-                run.matvec(&layer.ffn_down, &input, self.normed)?;
-            }
-            add(self.x, self.normed);
+            let ffn = FeedForward::Gated {
+                gate: &layer.ffn_gate,
+                up: &layer.ffn_up,
+                down: &layer.ffn_down,
+            };
+            let hidden = [&mut *self.gate, &mut *self.up];
+            ffn.forward(
+                self.backend,
+                pool,
+                lane,
+                self.normed,
+                &mut self.integers,
+                hidden,
+                self.delta,
+            )
+            .map_err(|e| run.error(e))?;
+            add(self.x, self.delta);
             observe(l, self.x);
         }
         let run = Run { backend: self.backend, pool, lane, layer: header.layers };
@@ -210,12 +218,17 @@ impl<B: Backend> Run<'_, B> {
         buf: &'b mut ActivationsBuf<'_>,
         linears: &[&Linear<'_>],
     ) -> Result<Input<'b>, ModelError> {
-        Input::new(self.backend, x, buf, linears).map_err(|e| match e {
+        Input::new(self.backend, x, buf, linears).map_err(|e| self.error(e))
+    }
+
+    /// Values that are not finite have diverged in this layer.
+    fn error(&self, error: LinearError) -> ModelError {
+        match error {
             LinearError::Quant(QuantError::NotFinite { .. }) => {
                 ModelError::Diverged { layer: self.layer }
             }
-            e => e.into(),
-        })
+            error => error.into(),
+        }
     }
 
     fn matvec(

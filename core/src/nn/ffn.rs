@@ -1,8 +1,113 @@
 //! Feed-forward blocks.
 
-use super::same_len;
+use super::{Input, Linear, LinearError, same_len};
 use crate::error::ShapeError;
 use crate::kernel::{Backend, Pool};
+use crate::lane::PrecisionLane;
+use crate::quant::ActivationsBuf;
+
+/// The function between the two layers of a plain feed-forward block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x`.
+    Identity,
+    /// `max(x, 0)`; −0 and NaN become +0.
+    Relu,
+    /// [`math::gelu`](crate::math::gelu), the tanh form.
+    Gelu,
+    /// [`math::silu`](crate::math::silu).
+    Silu,
+}
+
+impl Activation {
+    /// Applies the function to every element, in place. Ordered.
+    pub fn apply(self, backend: impl Backend, x: &mut [f32]) {
+        match self {
+            Self::Identity => {}
+            Self::Relu => x.iter_mut().for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
+            Self::Gelu => backend.gelu(x),
+            Self::Silu => backend.silu(x),
+        }
+    }
+}
+
+/// The weights of a feed-forward block.
+#[derive(Clone, Copy, Debug)]
+pub enum FeedForward<'w> {
+    /// `W_down · (silu(W_gate x) · (W_up x))` (SwiGLU, Shazeer 2020).
+    Gated {
+        /// hidden × dim.
+        gate: &'w Linear<'w>,
+        /// hidden × dim.
+        up: &'w Linear<'w>,
+        /// dim × hidden.
+        down: &'w Linear<'w>,
+    },
+    /// `W_down · act(W_up x + b_up) + b_down`.
+    Plain {
+        /// hidden × dim.
+        up: &'w Linear<'w>,
+        /// hidden values, or none for zeros.
+        up_bias: Option<&'w [f32]>,
+        /// The function between the layers.
+        activation: Activation,
+        /// dim × hidden.
+        down: &'w Linear<'w>,
+        /// dim values, or none for zeros.
+        down_bias: Option<&'w [f32]>,
+    },
+}
+
+impl FeedForward<'_> {
+    /// Computes the block on a vector.
+    ///
+    /// Shapes: `x` and `y` dim; `hidden` two slices of as many values as the hidden layer has, of
+    /// which a plain block uses the first. Products as [`Linear::matvec`], the rest Ordered.
+    ///
+    /// # Errors
+    /// [`LinearError`]: a slice that does not match, a lane that is not stored, or values that are
+    /// not finite.
+    #[allow(clippy::too_many_arguments, reason = "inputs, scratch and output")]
+    pub fn forward<B: Backend>(
+        &self,
+        backend: B,
+        pool: &dyn Pool,
+        lane: PrecisionLane,
+        x: &[f32],
+        integers: &mut ActivationsBuf<'_>,
+        hidden: [&mut [f32]; 2],
+        y: &mut [f32],
+    ) -> Result<(), LinearError> {
+        let [first, second] = hidden;
+        let (down, down_bias) = match *self {
+            Self::Gated { gate: gates, up, down } => {
+                let input = Input::new(backend, x, integers, &[gates, up])?;
+                gates.matvec(backend, pool, lane, &input, first)?;
+                up.matvec(backend, pool, lane, &input, second)?;
+                gate(backend, pool, first, second)?;
+                (down, None)
+            }
+            Self::Plain { up, up_bias, activation, down, down_bias } => {
+                let input = Input::new(backend, x, integers, &[up])?;
+                up.matvec(backend, pool, lane, &input, first)?;
+                add_bias(up_bias, first)?;
+                activation.apply(backend, first);
+                (down, down_bias)
+            }
+        };
+        let input = Input::new(backend, first, integers, &[down])?;
+        down.matvec(backend, pool, lane, &input, y)?;
+        Ok(add_bias(down_bias, y)?)
+    }
+}
+
+/// `y += bias`, if there is one.
+fn add_bias(bias: Option<&[f32]>, y: &mut [f32]) -> Result<(), ShapeError> {
+    let Some(bias) = bias else { return Ok(()) };
+    same_len(y.len(), bias.len())?;
+    y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+    Ok(())
+}
 
 /// `gate[i] = silu(gate[i]) · up[i]`, the hidden layer of a gated feed-forward block
 /// (SwiGLU, Shazeer 2020).

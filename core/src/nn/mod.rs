@@ -7,7 +7,7 @@ mod norm;
 mod rope;
 
 pub use attention::{Attention, AttentionError, CacheError, KvCache};
-pub use ffn::gate;
+pub use ffn::{Activation, FeedForward, gate};
 pub use linear::{Input, Linear, LinearError};
 pub use norm::{NormError, rms_norm, softmax};
 pub use rope::Rope;

@@ -8,6 +8,7 @@
 )]
 
 mod attention;
+mod blocks;
 mod cache;
 mod layout;
 mod linear;
