@@ -15,6 +15,10 @@ macro_rules! kernels {
             /// `y[i] = Σ_c w[first + i, c] · x[c]` at the view's lane. Exact up to one conversion
             /// to f32 and one multiplication.
             fn lane_matvec(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [f32]);
+            /// The integers that `lane_matvec` scales by `row_scale · step`:
+            /// `y[i] = Σ_c group_scale · value(code) · multiplier · q`, see
+            /// [`PrecisionLane`](crate::lane::PrecisionLane) for the values. Exact.
+            fn lane_sums(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [i64]);
             /// `y[r] = Σ_c w[r,c] · x[c]`, row-major floats. Ordered.
             fn float_matvec(w: &[f32], x: &[f32], y: &mut [f32]);
             /// As `float_matvec`, for a block type, expanded on the way. Ordered.
@@ -63,7 +67,7 @@ kernels!(backend_trait);
 /// The specification under the names of the trait.
 mod portable {
     pub(super) use super::ordered::*;
-    pub(super) use super::scalar::matvec as lane_matvec;
+    pub(super) use super::scalar::{matvec as lane_matvec, matvec as lane_sums};
 }
 
 /// The portable backend: every kernel is its specification.
@@ -78,12 +82,13 @@ impl Backend for Scalar {}
 macro_rules! compiled_for {
     ($module:ident, $features:literal;
         $(#[$d:meta])* fn lane_matvec($($a:ident: $t:ty),* $(,)?);
+        $(#[$e:meta])* fn lane_sums($($b:ident: $u:ty),* $(,)?);
         $($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $type:ty),* $(,)?)
         $(-> $ret:ty)?;)*) => {
         #[allow(clippy::too_many_arguments, reason = "a head of attention has seven parts")]
         mod $module {
             use super::*;
-            pub(super) use crate::kernel::$module::matvec as lane_matvec;
+            pub(super) use crate::kernel::$module::{matvec as lane_matvec, matvec as lane_sums};
             $(#[target_feature(enable = $features)]
             pub(super) fn $name $(<$life>)? ($($arg: $type),*) $(-> $ret)? {
                 ordered::$name($($arg),*)

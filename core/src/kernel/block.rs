@@ -140,14 +140,19 @@ impl Run {
 macro_rules! lane_matvec {
     ($features:literal, rows $ternary:literal $bit3:literal $bit5:literal $bit7:literal) => {
         #[target_feature(enable = $features)]
-        pub(super) fn matvec(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [f32]) {
+        pub(super) fn matvec<P: scalar::Product>(
+            w: &LaneView<'_>,
+            x: &Activations<'_>,
+            first: usize,
+            y: &mut [P],
+        ) {
             use super::block::*;
             let rows = w.rows().saturating_sub(first).min(y.len());
             let (y, beyond) = y.split_at_mut(rows);
-            beyond.fill(0.0);
+            beyond.fill(P::ZERO);
             // What every pointer rests on: the activations are as many as the weights of a row.
             if x.len() != w.cols() {
-                return y.fill(0.0);
+                return y.fill(P::ZERO);
             }
             macro_rules! rows {
                 ($lane:expr, $group:expr, $rows:literal) => {{

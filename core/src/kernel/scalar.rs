@@ -10,33 +10,66 @@ use crate::quant::Activations;
 /// The sum is an exact integer, which fits an i64 because a row has at most
 /// [`MAX_COLS`](crate::digits::MAX_COLS) weights; see [`finish`] for the one rounding to f32. Rows past the end give
 /// zero, and so does every row when `x` is not as long as one.
-pub(crate) fn matvec(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [f32]) {
+pub(crate) fn matvec<P: Product>(
+    w: &LaneView<'_>,
+    x: &Activations<'_>,
+    first: usize,
+    y: &mut [P],
+) {
     if x.len() != w.cols() {
-        return y.fill(0.0);
+        return y.fill(P::ZERO);
     }
     let rows = w.rows().saturating_sub(first).min(y.len());
     let (y, beyond) = y.split_at_mut(rows);
-    beyond.fill(0.0);
+    beyond.fill(P::ZERO);
     for (r, y) in (first..).zip(y) {
         let offset = offset_dot(w.group(), w.scales_of(r), x);
         *y = finish(w.lane(), code_dot(w.row(r), x), offset, w.row_scale(r) * x.step());
     }
 }
 
-/// The integer `Σ group_scale · value(code) · multiplier · q` and its conversion.
+/// What the product of a row is given as.
+pub(crate) trait Product: Copy {
+    /// The product of a row that is not there.
+    const ZERO: Self;
+
+    /// The product, from its integer and what one unit of that stands for.
+    fn of(sum: i64, scale: f32) -> Self;
+}
+
+/// The number: the conversion rounds to nearest even, the multiplication rounds once more.
+impl Product for f32 {
+    const ZERO: Self = 0.0;
+
+    #[inline(always)]
+    fn of(sum: i64, scale: f32) -> Self {
+        sum as Self * scale
+    }
+}
+
+/// The integer.
+impl Product for i64 {
+    const ZERO: Self = 0;
+
+    #[inline(always)]
+    fn of(sum: i64, _: f32) -> Self {
+        sum
+    }
+}
+
+/// The product from the integer `Σ group_scale · value(code) · multiplier · q`.
 ///
 /// `dot` is the sum with the code in place of the value, the code of a truncated lane shifted up
-/// to seven bits; `offset` is the sum with 1 in place of it. The conversion to f32 rounds to
-/// nearest even, the multiplication rounds once more.
+/// to seven bits; `offset` is the sum with 1 in place of it.
 #[inline(always)]
-pub(crate) fn finish(lane: PrecisionLane, dot: i64, offset: i64, scale: f32) -> f32 {
+pub(crate) fn finish<P: Product>(lane: PrecisionLane, dot: i64, offset: i64, scale: f32) -> P {
     let sum = match lane {
         PrecisionLane::Ternary => dot - offset,
         PrecisionLane::Bit3 => 2 * dot - 113 * offset,
         PrecisionLane::Bit5 => 2 * dot - 125 * offset,
         PrecisionLane::Bit7 | PrecisionLane::Float32 => 2 * dot - 128 * offset,
     };
-    sum as f32 * scale
+    P::of(sum, scale)
 }
 
 /// `Σ group_scale · multiplier · Σ q`, from the sums that were made with the activations.

@@ -96,8 +96,10 @@ fn the_largest_sums_are_exact(level: Level) {
             limits(len, sign, 15).quantized(|x| {
                 for view in lanes(&planes.matrix()) {
                     let (sum, expected) = in_128_bits(&view, x);
-                    let mut y = [0.0];
+                    let (mut y, mut integer) = ([0.0], [0]);
                     level.lane_matvec(&view, x, 0, &mut y);
+                    level.lane_sums(&view, x, 0, &mut integer);
+                    assert_eq!(i128::from(integer[0]), sum, "{} {group:?}", view.lane());
                     assert_eq!(y[0].to_bits(), expected.to_bits(), "{} {group:?}", view.lane());
                     largest = sum.abs().max(largest);
                 }

@@ -1,4 +1,4 @@
-//! `lane_matvec`: digit planes times quantised activations.
+//! `lane_matvec` and `lane_sums`: digit planes times quantised activations.
 
 use crate::planes::{GROUPS, Planes, Vector};
 use crate::random::Random;
@@ -36,12 +36,28 @@ fn product(
     y
 }
 
+/// As [`product`], the integers.
+fn sums(
+    b: impl Backend,
+    w: &LaneView<'_>,
+    x: &Activations<'_>,
+    first: usize,
+    rows: usize,
+) -> Vec<i64> {
+    let mut y = vec![i64::MIN; rows + 2];
+    b.lane_sums(w, x, first, &mut y[1..=rows]);
+    assert_eq!((y[0], y[rows + 1]), (i64::MIN, i64::MIN), "a guard was written");
+    y
+}
+
 /// Asserts the specification's bits for every lane of a matrix, whole and from every row on.
 pub(crate) fn same(level: Level, planes: &Planes, x: &Activations<'_>) {
     for view in lanes(&planes.matrix()) {
         let what = || format!("{} {:?} {}×{}", view.lane(), view.group(), view.rows(), view.cols());
         let all = product(Scalar, &view, x, 0, view.rows());
         assert!(all[1..=view.rows()].iter().all(|&v| v != UNTOUCHED), "{}", what());
+        let integers = sums(Scalar, &view, x, 0, view.rows());
+        assert_eq!(sums(level, &view, x, 0, view.rows()), integers, "{}", what());
         for first in 0..view.rows() {
             let y = product(level, &view, x, first, view.rows() - first);
             assert_eq!(bits(&y[1..]), bits(&all[1 + first..]), "{}, from row {first}", what());
@@ -116,6 +132,8 @@ fn rows_past_the_end(level: Level) {
                 for (first, rows) in [(0, 0), (1, 5), (3, 2), (usize::MAX - 9, 2)] {
                     let expected = product(Scalar, &view, x, first, rows);
                     assert_eq!(bits(&product(level, &view, x, first, rows)), bits(&expected));
+                    let integers = sums(Scalar, &view, x, first, rows);
+                    assert_eq!(sums(level, &view, x, first, rows), integers);
                 }
             }
         });

@@ -1,4 +1,4 @@
-//! The specification, `Scalar::lane_matvec`, against the formula in integers of any size.
+//! The specification, `Scalar::lane_matvec` and `lane_sums`, against the formula in integers of any size.
 
 use crate::planes::{GROUPS, Planes, Vector};
 use crate::random::Random;
@@ -35,10 +35,14 @@ fn check(planes: &Planes, vector: &mut Vector) {
     vector.quantized(|x| {
         for view in PrecisionLane::ALL.into_iter().filter_map(|lane| matrix.lane(lane).ok()) {
             let mut y = vec![0.0; view.rows()];
+            let mut integers = vec![0; view.rows()];
             Scalar.lane_matvec(&view, x, 0, &mut y);
-            for (row, y) in y.into_iter().enumerate() {
+            Scalar.lane_sums(&view, x, 0, &mut integers);
+            for (row, (y, integer)) in y.into_iter().zip(integers).enumerate() {
+                let sum = sum(&view, x, row);
+                assert_eq!(i128::from(integer), sum, "{}, row {row}", view.lane());
                 // One rounding of the integer, one of the scale, one of their product.
-                let expected = sum(&view, x, row) as f32 * (view.row_scale(row) * x.step());
+                let expected = sum as f32 * (view.row_scale(row) * x.step());
                 assert_eq!(y.to_bits(), expected.to_bits(), "{}, row {row}", view.lane());
             }
         }
