@@ -8,7 +8,7 @@ use trilane_core::kernel::{Isa, Level};
 /// A set of another architecture is never supported.
 pub fn is_supported(isa: Isa) -> bool {
     match isa {
-        Isa::Scalar => true,
+        Isa::Scalar | Isa::Lut => true,
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => is_x86_feature_detected!("avx2"),
         #[cfg(target_arch = "x86_64")]
@@ -45,5 +45,5 @@ pub fn levels() -> impl Iterator<Item = Level> {
 /// The best level supported here; asked of the processor once.
 pub fn detect() -> Level {
     static BEST: OnceLock<Level> = OnceLock::new();
-    *BEST.get_or_init(|| levels().last().unwrap_or(Level::SCALAR))
+    *BEST.get_or_init(|| levels().last().unwrap_or(Level::LUT))
 }

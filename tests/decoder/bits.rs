@@ -5,9 +5,9 @@ use crate::planes::{Digits, digit_file};
 use crate::pools::{Threads, Uneven};
 use crate::{PROMPT, levels, with_decoder};
 use trilane::core::digits::Group;
-use trilane::core::kernel::{Backend, Isa, Pool, Scalar, Serial};
+use trilane::core::kernel::{Backend, Isa, Lut, Pool, Scalar, Serial};
 use trilane::core::lane::PrecisionLane;
-use trilane::core::model::Digest;
+use trilane::core::model::{Digest, ModelError};
 
 /// The digest of every layer's output and of the logits after each token.
 fn digests(file: &File, backend: impl Backend, pool: &dyn Pool, lane: PrecisionLane) -> Vec<u64> {
@@ -64,4 +64,21 @@ fn digit_models_have_the_same_bits_everywhere() {
         assert_eq!(digests(&shorter, Scalar, &Serial, PrecisionLane::Bit3), three);
         assert_eq!(digests(&shorter, Scalar, &Serial, PrecisionLane::Bit5), five);
     }
+}
+
+/// A build of the first tier alone computes Bit3 as every other, and refuses the lanes above.
+#[test]
+fn lanes_that_are_not_compiled_in_are_refused() {
+    let file = digit_file(1, Digits::Nested(3), Group::G32);
+    let bit3 = digests(&file, Scalar, &Serial, PrecisionLane::Bit3);
+    assert_eq!(digests(&file, Lut::<1>, &Serial, PrecisionLane::Bit3), bit3);
+    with_decoder(&file, Lut::<1>, 1, |decoder| {
+        for lane in [PrecisionLane::Bit5, PrecisionLane::Bit7] {
+            let refused = decoder.forward(&Serial, 1, lane).map(|_| ());
+            assert!(matches!(refused, Err(ModelError::Backend { lane: l, .. }) if l == lane));
+        }
+    });
+    with_decoder(&file, Lut::<2>, 1, |decoder| {
+        assert!(decoder.forward(&Serial, 1, PrecisionLane::Bit5).is_ok());
+    });
 }

@@ -33,7 +33,7 @@ mod matrix;
 mod pack;
 
 pub use matrix::{DigitMatrix, DigitPlanes, LaneView, MatrixError, Part, Row};
-pub(crate) use pack::digit_shift;
+pub(crate) use pack::{NESTED_ROTATION, TERNARY_ROTATION, digit_shift};
 pub use pack::{PackError, pack_nested_row, pack_ternary_row, unpack_row};
 
 /// Weights in a unit.

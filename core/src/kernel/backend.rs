@@ -4,6 +4,7 @@ use super::level::Level;
 use super::{ordered, scalar};
 use crate::digits::LaneView;
 use crate::gguf::TensorType;
+use crate::lane::PrecisionLane;
 use crate::quant::{Activations, ActivationsBuf, QuantError};
 
 /// Calls a macro with the signature of every kernel. Shapes are the caller's promise here and are
@@ -53,6 +54,13 @@ macro_rules! backend_trait {
         /// The kernels of one instruction set. Every implementation gives the same bits.
         #[allow(clippy::too_many_arguments, reason = "a head of attention has seven parts")]
         pub trait Backend: Copy + Send + Sync {
+            /// Whether products at that lane are compiled in; a model that needs another is refused
+            /// when it is loaded.
+            #[inline]
+            fn computes(self, lane: PrecisionLane) -> bool {
+                let _ = lane;
+                true
+            }
             $($(#[$doc])*
             #[inline]
             #[allow(clippy::missing_errors_doc, reason = "stated where the doc points to")]
@@ -75,6 +83,27 @@ mod portable {
 pub struct Scalar;
 
 impl Backend for Scalar {}
+
+/// Table lookup, for processors without vector instructions; 15 KiB of stack.
+///
+/// `TIERS` are the tiers of nested tensors that are compiled in: `Lut<1>` computes ternary and
+/// Bit3, and is small; `Lut` computes every lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lut<const TIERS: usize = 3>;
+
+impl<const TIERS: usize> Backend for Lut<TIERS> {
+    fn computes(self, lane: PrecisionLane) -> bool {
+        lane.tiers().is_none_or(|tiers| tiers <= TIERS)
+    }
+
+    fn lane_matvec(self, w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [f32]) {
+        super::lut::matvec::<_, TIERS>(w, x, first, y);
+    }
+
+    fn lane_sums(self, w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [i64]) {
+        super::lut::matvec::<_, TIERS>(w, x, first, y);
+    }
+}
 
 /// Compiles every kernel for a set of target features, in a module of its own. `$matvec` is the
 /// hand-written lane kernel; the float kernels are the ordered bodies.
@@ -128,6 +157,7 @@ macro_rules! level_backend {
                     super::Isa::NeonDot => unsafe { neondot::$name($($arg),*) },
                     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
                     super::Isa::Simd128 => simd128::$name($($arg),*),
+                    super::Isa::Lut => Lut::<3>.$name($($arg),*),
                     _ => portable::$name($($arg),*),
                 }
             })*

@@ -8,6 +8,8 @@ use core::fmt;
 pub enum Isa {
     /// Portable Rust: the specification.
     Scalar,
+    /// Portable Rust: table lookup.
+    Lut,
     /// x86-64 AVX2.
     Avx2,
     /// x86-64 AVX-512 F, BW, VL with VBMI, VNNI and GFNI (Ice Lake, Zen 4 and later).
@@ -22,13 +24,21 @@ pub enum Isa {
 
 impl Isa {
     /// Every instruction set, of all platforms.
-    pub const ALL: [Self; 6] =
-        [Self::Scalar, Self::Avx2, Self::Avx512, Self::Neon, Self::NeonDot, Self::Simd128];
+    pub const ALL: [Self; 7] = [
+        Self::Scalar,
+        Self::Lut,
+        Self::Avx2,
+        Self::Avx512,
+        Self::Neon,
+        Self::NeonDot,
+        Self::Simd128,
+    ];
 
     /// The name used on command lines.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
+            Self::Lut => "lut",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
             Self::Neon => "neon",
@@ -56,6 +66,8 @@ pub struct Level(Isa);
 impl Level {
     /// The portable level.
     pub const SCALAR: Self = Self(Isa::Scalar);
+    /// The fastest level that every processor has.
+    pub const LUT: Self = Self(Isa::Lut);
 
     /// The best level that the build itself guarantees: what the target or `-C target-feature`
     /// promises, without asking the processor.
@@ -79,7 +91,7 @@ impl Level {
         } else if cfg!(all(target_arch = "wasm32", target_feature = "simd128")) {
             Self(Isa::Simd128)
         } else {
-            Self::SCALAR
+            Self::LUT
         }
     }
 

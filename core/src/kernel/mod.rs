@@ -18,6 +18,7 @@ mod backend;
 ))]
 mod block;
 mod level;
+mod lut;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code, reason = "vector loads take pointers")]
 mod neon;
@@ -30,6 +31,6 @@ mod scalar;
 #[allow(unsafe_code, reason = "vector loads take pointers")]
 mod simd128;
 
-pub use backend::{Backend, Scalar};
+pub use backend::{Backend, Lut, Scalar};
 pub use level::{Isa, Level};
 pub use pool::{Pool, Serial};

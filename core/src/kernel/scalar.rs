@@ -10,12 +10,7 @@ use crate::quant::Activations;
 /// The sum is an exact integer, which fits an i64 because a row has at most
 /// [`MAX_COLS`](crate::digits::MAX_COLS) weights; see [`finish`] for the one rounding to f32. Rows past the end give
 /// zero, and so does every row when `x` is not as long as one.
-pub(crate) fn matvec<P: Product>(
-    w: &LaneView<'_>,
-    x: &Activations<'_>,
-    first: usize,
-    y: &mut [P],
-) {
+pub(crate) fn matvec<P: Product>(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [P]) {
     if x.len() != w.cols() {
         return y.fill(P::ZERO);
     }
@@ -43,8 +38,18 @@ impl Product for f32 {
 
     #[inline(always)]
     fn of(sum: i64, scale: f32) -> Self {
-        sum as Self * scale
+        // The same number either way; processors of 32 bits convert 32 several times faster.
+        match i32::try_from(sum) {
+            Ok(sum) if size_of::<usize>() < 8 => sum as Self * scale,
+            _ => converted(sum) * scale,
+        }
     }
+}
+
+/// Not inlined, so that it is not computed where the shorter conversion is taken.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn converted(sum: i64) -> f32 {
+    sum as f32
 }
 
 /// The integer.

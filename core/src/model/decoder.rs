@@ -22,7 +22,7 @@ pub type Observer<'o> = &'o mut dyn FnMut(usize, &[f32]);
 #[derive(Debug)]
 pub struct Decoder<'a, 'm, B> {
     weights: Weights<'a, 'm>,
-    /// Whether the weights can be read at each lane, in the order of [`PrecisionLane::ALL`].
+    /// Whether the weights can be computed with at each lane, in the order of [`PrecisionLane::ALL`].
     lanes: [Result<(), ModelError>; 5],
     backend: B,
     cache: KvCache<'a>,
@@ -58,7 +58,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         let b = Buffers::cut(header, capacity, arena)?;
         let cache = KvCache::new(b.cache, header.layers, capacity, header.kv_len())?;
         Ok(Self {
-            lanes: PrecisionLane::ALL.map(|lane| weights.check_lane(lane)),
+            lanes: PrecisionLane::ALL.map(|lane| weights.check_computable(backend, lane)),
             weights,
             backend,
             cache,
@@ -104,8 +104,9 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
     /// # Errors
     /// [`ModelError::Token`] for a token outside the vocabulary, [`ModelError::Cache`] when the
     /// context is full, [`ModelError::Diverged`] when a value, or the sum of squares of a norm, is
-    /// not finite, [`ModelError::Lane`] when the model cannot be read at the lane (see [`Weights::check_lane`]). After an error the
-    /// sequence is as before the call.
+    /// not finite, [`ModelError::Lane`] or [`ModelError::Backend`] when the model cannot be
+    /// computed with at the lane (see [`Weights::check_computable`]). After an error the sequence is
+    /// as before the call.
     pub fn forward(
         &mut self,
         pool: &dyn Pool,

@@ -110,6 +110,13 @@ pub enum ModelError {
         /// The lane.
         lane: crate::lane::PrecisionLane,
     },
+    /// The backend does not compute at the lane that a tensor is read at.
+    Backend {
+        /// The tensor.
+        name: TensorName,
+        /// The lane.
+        lane: crate::lane::PrecisionLane,
+    },
     /// A token is not in the vocabulary.
     Token {
         /// The token.
@@ -162,6 +169,9 @@ impl fmt::Display for ModelError {
             }
             Self::Lane { name, lane } => {
                 write!(f, "tensor {name} is not stored at lane {lane}")
+            }
+            Self::Backend { name, lane } => {
+                write!(f, "tensor {name} is read at lane {lane}, which this build does not compute")
             }
             Self::Token { token, vocabulary } => {
                 write!(f, "token {token} is outside the vocabulary of {vocabulary}")

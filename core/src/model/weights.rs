@@ -3,6 +3,7 @@
 use super::planes::{Listed, as_floats, digits, find, parts};
 use super::{Header, ModelError, TensorName};
 use crate::gguf::{Gguf, TensorType};
+use crate::kernel::Backend;
 use crate::lane::PrecisionLane;
 use crate::nn::{Linear, LinearError};
 
@@ -136,6 +137,23 @@ impl<'a, 'm> Weights<'a, 'm> {
             Err(ModelError::Lane { name, lane })
         } else {
             Ok(())
+        }
+    }
+
+    /// [`check_lane`](Self::check_lane), and that the backend computes every lane that is read then.
+    ///
+    /// # Errors
+    /// As [`check_lane`](Self::check_lane), and [`ModelError::Backend`] with a tensor whose lane is
+    /// not compiled in.
+    pub fn check_computable(
+        &self,
+        backend: impl Backend,
+        lane: PrecisionLane,
+    ) -> Result<(), ModelError> {
+        self.check_lane(lane)?;
+        match self.linears().find(|(_, linear)| !backend.computes(linear.lane(lane))) {
+            Some((name, linear)) => Err(ModelError::Backend { name, lane: linear.lane(lane) }),
+            None => Ok(()),
         }
     }
 

@@ -8,7 +8,7 @@ const REQUIRE: &str = "TRILANE_REQUIRE";
 /// Whether the processor and the build can run the kernels of an instruction set.
 fn has(isa: Isa) -> bool {
     match isa {
-        Isa::Scalar => true,
+        Isa::Scalar | Isa::Lut => true,
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => is_x86_feature_detected!("avx2"),
         #[cfg(target_arch = "x86_64")]

@@ -17,6 +17,7 @@ use trilane_core::kernel::{Isa, Level};
 macro_rules! every_backend {
     ($($property:ident),+ $(,)?) => {
         every_backend!(scalar Scalar: $($property)+);
+        every_backend!(lut Lut: $($property)+);
         every_backend!(avx2 Avx2: $($property)+);
         every_backend!(avx512 Avx512: $($property)+);
         every_backend!(neon Neon: $($property)+);
