@@ -5,12 +5,12 @@
 //! |---|---|
 //! | [`digits`] | matrices stored digit by digit: ternary, and nested Bit3/Bit5/Bit7 |
 //! | [`lane`] | precision lanes and the nested quantiser |
-//! | [`quant`] | int8 activations with an exponent for each unit, ternary weights |
+//! | [`quant`] | int8 activations with an exponent for each unit, ternary weights, requantised sums |
 //! | [`kernel`] | the kernels: a scalar specification and one file for each instruction set |
 //! | [`math`] | elementary functions and reductions with a defined order of operations |
 //! | [`nn`] | linear layers, norms, rotary positions, attention with a cache, gated blocks |
 //! | [`gguf`] | GGUF files, read in place |
-//! | [`model`] | the llama-family decoder, tokenizer, sampler and digests |
+//! | [`model`] | the llama-family decoder, the perceptron, tokenizer, sampler and digests |
 //!
 //! **Memory** is the caller's: types borrow, and say how much scratch they need in a `const fn` or
 //! from a file's header. **Numerics**: every public function is *Exact* (integers), *Ordered* (IEEE

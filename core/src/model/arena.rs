@@ -15,16 +15,21 @@ impl Line {
     pub const ZERO: Self = Self([0; 64]);
 }
 
-const fn lines(bytes: Option<usize>) -> Option<usize> {
+/// Lines that so many bytes take.
+pub(super) const fn lines(bytes: usize) -> usize {
+    bytes.div_ceil(size_of::<Line>())
+}
+
+const fn some_lines(bytes: Option<usize>) -> Option<usize> {
     match bytes {
-        Some(bytes) => Some(bytes.div_ceil(size_of::<Line>())),
+        Some(bytes) => Some(lines(bytes)),
         None => None,
     }
 }
 
 const fn float_lines(floats: Option<usize>) -> Option<usize> {
     match floats {
-        Some(n) => lines(n.checked_mul(size_of::<f32>())),
+        Some(n) => some_lines(n.checked_mul(size_of::<f32>())),
         None => None,
     }
 }
@@ -58,8 +63,8 @@ impl Header {
     pub const fn arena_lines(&self, capacity: usize) -> Option<usize> {
         let (q, multipliers, sums) = activation_lens(self.longest_input());
         let floats = float_lens(self, capacity);
-        let mut total = lines(Some(q));
-        let integers = [float_lines(Some(multipliers)), lines(Some(size_of::<i16>() * sums))];
+        let mut total = Some(lines(q));
+        let integers = [float_lines(Some(multipliers)), Some(lines(size_of::<i16>() * sums))];
         let mut i = 0;
         while i < floats.len() + integers.len() {
             let next =
@@ -143,9 +148,12 @@ impl<'a> Buffers<'a> {
 }
 
 /// The next `len` elements of an arena, starting at a line.
-fn take<'a, T: Pod>(rest: &mut &'a mut [Line], len: Option<usize>) -> Option<&'a mut [T]> {
+pub(super) fn take<'a, T: Pod>(
+    rest: &mut &'a mut [Line],
+    len: Option<usize>,
+) -> Option<&'a mut [T]> {
     let len = len?;
-    let lines = lines(len.checked_mul(size_of::<T>()))?;
+    let lines = lines(len.checked_mul(size_of::<T>())?);
     let (part, after) = core::mem::take(rest).split_at_mut_checked(lines)?;
     *rest = after;
     bytemuck::try_cast_slice_mut(part).ok()?.get_mut(..len)

@@ -35,6 +35,13 @@ impl Digest {
         }
     }
 
+    /// Takes integers in, each as eight bytes, the lowest first. Exact.
+    pub fn integers(&mut self, values: &[i64]) {
+        for v in values {
+            self.bytes(&v.to_le_bytes());
+        }
+    }
+
     /// The hash of everything taken in.
     pub const fn value(self) -> u64 {
         self.0

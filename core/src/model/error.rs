@@ -89,6 +89,17 @@ pub enum ModelError {
         /// Its name.
         name: TensorName,
     },
+    /// The row scales of a matrix are not one positive number.
+    RowScale {
+        /// Its name.
+        name: TensorName,
+        /// The first row whose scale is wrong.
+        row: usize,
+        /// The scale of that row.
+        found: f32,
+        /// The scale of the rows before it, or `None` for row 0.
+        expected: Option<f32>,
+    },
     /// A tensor's floats do not lie at a multiple of four bytes in memory.
     Unaligned {
         /// Its name.
@@ -161,6 +172,15 @@ impl fmt::Display for ModelError {
             }
             Self::Tensor { name, error } => write!(f, "tensor {name}: {error}"),
             Self::NotFinite { name } => write!(f, "tensor {name} holds NaN or infinity"),
+            Self::RowScale { name, row, found, expected: Some(scale) } => {
+                write!(
+                    f,
+                    "tensor {name}, row {row}: expected scale {scale} as before, found {found}"
+                )
+            }
+            Self::RowScale { name, row, found, expected: None } => {
+                write!(f, "tensor {name}, row {row}: expected a positive scale, found {found}")
+            }
             Self::Unaligned { name } => {
                 write!(f, "tensor {name} does not lie at a multiple of four bytes")
             }

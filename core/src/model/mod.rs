@@ -1,4 +1,4 @@
-//! Models: headers, tokenizer, sampler, decoder.
+//! Models: headers, tokenizer, sampler, decoder, perceptron.
 
 mod arena;
 mod decoder;
@@ -6,6 +6,7 @@ mod digest;
 mod error;
 mod header;
 mod merge;
+mod mlp;
 mod planes;
 pub mod sampler;
 mod token_error;
@@ -20,6 +21,7 @@ pub use decoder::{Decoder, Observer};
 pub use digest::Digest;
 pub use error::{ModelError, TensorName};
 pub use header::Header;
+pub use mlp::{MLP_MAX_LAYERS, Mlp, MlpHeader, Scores, VERIFY_INPUTS};
 pub use planes::{LAYOUT_VERSION, keys, parts};
 pub use verify::{VERIFY_TOKENS, verify};
 pub use weights::{Layer, Weights};

@@ -13,6 +13,15 @@ const MAX_EXPONENT: u32 = 15;
 /// Half units of a block: the smallest group that can have its own weight scale.
 const BLOCK_HALVES: usize = 2 * BLOCK_UNITS;
 
+/// Values in a half unit.
+const HALF: usize = BLOCK / BLOCK_HALVES;
+
+/// Where value `i` of a vector is in block order.
+const fn place(i: usize) -> usize {
+    let (b, s, p, j) = (i / BLOCK, i % BLOCK / UNIT, i % UNIT / 16, i % 16);
+    BLOCK * b + UNIT * p + 16 * s + j
+}
+
 /// Lengths of the arrays that hold `len` activations: int8 values, multipliers, sums.
 ///
 /// All are padded to whole blocks of 256; 288 bytes a block.
@@ -49,6 +58,38 @@ impl<'a> ActivationsBuf<'a> {
     /// NaN or infinity.
     pub fn quantize(&mut self, x: &[f32]) -> Result<Activations<'_>, QuantError> {
         quantize_into(x, self)
+    }
+
+    /// Takes integers as they are: every multiplier is 1 and the step is 1, so `x = q`. `q` gives
+    /// the value at each position below `len`. Exact.
+    ///
+    /// # Errors
+    /// [`QuantError::Length`] when an array is too short, [`QuantError::Range`] for −128.
+    pub fn integers(
+        &mut self,
+        len: usize,
+        q: impl Fn(usize) -> i8,
+    ) -> Result<Activations<'_>, QuantError> {
+        let (to, multipliers, sums) = self.cut(len)?;
+        to.fill(0);
+        multipliers.fill(1);
+        sums.fill(0);
+        let mut total = 0;
+        for index in 0..len {
+            let value = q(index);
+            if value == i8::MIN {
+                return Err(QuantError::Range { index });
+            }
+            if let Some(to) = to.get_mut(place(index)) {
+                *to = value;
+            }
+            // At most 32 · 127 in a half unit.
+            if let Some(half) = sums.get_mut(index / HALF) {
+                *half += i16::from(value);
+            }
+            total += i64::from(value);
+        }
+        Ok(Activations { len, q: to, multipliers, sums, total, step: 1.0 })
     }
 
     /// The arrays cut to the length that `len` activations take.
@@ -168,8 +209,7 @@ impl Activations<'_> {
 
     /// The integer that stands for `x[i]`, in steps: `multiplier · q` (0 past the end).
     pub fn integer(&self, i: usize) -> i32 {
-        let (b, s, p, j) = (i / BLOCK, i % BLOCK / UNIT, i % UNIT / 16, i % 16);
-        let q = self.q.get(BLOCK * b + UNIT * p + 16 * s + j).copied().unwrap_or(0);
+        let q = self.q.get(place(i)).copied().unwrap_or(0);
         let multiplier = self.multipliers.get(i / UNIT).copied().unwrap_or(0);
         i32::from(q) << multiplier.trailing_zeros().min(31)
     }
@@ -216,6 +256,40 @@ mod tests {
                 assert!((v - i as f32 * step).abs() <= max / 127.0 * 0.5001);
             }
         }
+    }
+
+    /// Integers up to 127 are what quantising them as floats gives.
+    #[test]
+    fn integers_are_taken_as_they_are() {
+        for len in [0, 1, 31, 32, 33, 64, 65, 192, 256, 257, 1000] {
+            let values: Vec<i8> = (0..len).map(|i| (i * 37 % 255) as u8 as i8).collect();
+            let values: Vec<i8> =
+                values.iter().map(|v| if *v == -128 { 127 } else { *v }).collect();
+            let (nq, nm, ns) = activation_lens(len);
+            let (mut q, mut m, mut s) = (vec![9; nq + 1], vec![9; nm + 1], vec![9; ns + 1]);
+            let mut buf = ActivationsBuf::new(&mut q, &mut m, &mut s);
+            let a = buf.integers(len, |i| values[i]).unwrap();
+            assert_eq!((a.len(), a.step(), a.max_multiplier()), (len, 1.0, 1));
+            assert!((0..len).all(|i| a.integer(i) == i32::from(values[i])));
+            assert_eq!(a.total, values.iter().map(|&v| i64::from(v)).sum::<i64>());
+            for (half, &sum) in a.sums.iter().enumerate() {
+                let values = values.iter().skip(32 * half).take(32);
+                assert_eq!(i64::from(sum), values.map(|&v| i64::from(v)).sum::<i64>());
+            }
+            // Padding is zero and nothing else.
+            let padding = a.q.iter().filter(|&&v| v == 0).count();
+            assert_eq!(padding, nq - len + values.iter().filter(|&&v| v == 0).count());
+        }
+    }
+
+    #[test]
+    fn integers_that_do_not_fit_are_refused() {
+        let (mut q, mut m, mut s) = ([0; 256], [0; 4], [0; 8]);
+        let mut buf = ActivationsBuf::new(&mut q, &mut m, &mut s);
+        let found = buf.integers(100, |i| if i == 70 { -128 } else { 127 }).map(|a| a.len());
+        assert_eq!(found, Err(QuantError::Range { index: 70 }));
+        let found = buf.integers(257, |_| 1).map(|a| a.len());
+        assert_eq!(found, Err(QuantError::Length { expected: 512, actual: 256 }));
     }
 
     #[test]

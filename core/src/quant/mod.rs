@@ -4,11 +4,13 @@
 mod absmax;
 mod absmean;
 mod activations;
+mod requantize;
 
 pub use absmax::quantize_absmax;
 pub use absmean::{quantize_absmean, quantize_ternary_row};
 pub(crate) use activations::quantize_into;
 pub use activations::{Activations, ActivationsBuf, activation_lens};
+pub use requantize::{requantize, requantize_shift};
 
 use core::fmt;
 
@@ -18,6 +20,11 @@ use core::fmt;
 pub enum QuantError {
     /// A value is NaN or infinite.
     NotFinite {
+        /// Its position.
+        index: usize,
+    },
+    /// An integer is −128, which activations leave out.
+    Range {
         /// Its position.
         index: usize,
     },
@@ -34,6 +41,9 @@ impl fmt::Display for QuantError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::NotFinite { index } => write!(f, "value {index} is NaN or infinite"),
+            Self::Range { index } => {
+                write!(f, "value {index}: expected −127 to 127, found −128")
+            }
             Self::Length { expected, actual } => {
                 write!(f, "expected {expected} elements, found {actual}")
             }
