@@ -25,7 +25,8 @@ pub(crate) struct LaneArg {
     pub(crate) lane: Option<PrecisionLane>,
 }
 
-fn parse_level(name: &str) -> Result<Level, String> {
+/// Reads the name of an instruction set that this machine has.
+pub(crate) fn parse_level(name: &str) -> Result<Level, String> {
     let has: Vec<String> = level::levels().map(|level| level.to_string()).collect();
     Isa::from_name(name)
         .and_then(level::level)

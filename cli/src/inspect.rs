@@ -2,6 +2,7 @@
 
 mod dump;
 mod metadata;
+mod perceptron;
 mod report;
 
 use crate::args::parse_lane;

@@ -6,7 +6,7 @@ use std::path::Path;
 use trilane::core::gguf::Gguf;
 use trilane::core::kernel::Level;
 use trilane::core::lane::PrecisionLane;
-use trilane::core::model::{Header, Layer, ModelError, Weights};
+use trilane::core::model::{Header, Layer, Mlp, ModelError, Weights};
 use trilane::std::text::Text;
 use trilane::std::threads::Threads;
 use trilane::std::{level, memory};
@@ -72,6 +72,22 @@ fn refused(path: &Path, gguf: &Gguf<'_>, error: ModelError) -> Error {
         }
         error => Error::file(path, error),
     }
+}
+
+/// Whether a file holds a perceptron rather than a decoder.
+pub(crate) fn is_perceptron(gguf: &Gguf<'_>) -> bool {
+    gguf.get("general.architecture").and_then(|v| v.as_str()) == Some("mlp")
+}
+
+/// The perceptron of a file.
+pub(crate) fn perceptron<'m>(path: &Path, gguf: &Gguf<'m>) -> Result<Mlp<'m>, Error> {
+    Mlp::load(gguf).map_err(|e| match e {
+        ModelError::Value { key: "general.architecture", .. } => {
+            let found = gguf.get("general.architecture").and_then(|v| v.as_str()).unwrap_or("?");
+            Error::file(path, format!("general.architecture: expected \"mlp\", found {found:?}"))
+        }
+        error => Error::file(path, error),
+    })
 }
 
 /// The vocabulary of a model, which has to have as many tokens as the model.

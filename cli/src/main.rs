@@ -1,6 +1,7 @@
 //! The `trilane` command: arguments in, the library's answers out.
 
 mod args;
+mod classify;
 mod convert;
 mod demo;
 mod error;
@@ -35,6 +36,7 @@ Examples:
   trilane run nested.gguf --prompt 'Once upon a time' --lane bit5
   trilane perplexity nested.gguf --text sample.txt --lane bit3
   trilane verify nested.gguf
+  trilane classify models/digits.gguf --data models/digits-test.bin
 
 Exit codes: 0 done, 1 failed (results differ, for one), 2 wrong arguments, 3 a file's contents are
 wrong, 4 a file cannot be read or written."
@@ -52,6 +54,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
     Perplexity(perplexity::PerplexityArgs),
+    Classify(classify::ClassifyArgs),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::inspect(&args, &mut out),
         Command::Verify(args) => verify::verify(&args, &mut out),
         Command::Perplexity(args) => perplexity::perplexity(&args, &mut out),
+        Command::Classify(args) => classify::classify(&args, &mut out),
     };
     let result = result.and_then(|()| Ok(out.flush()?));
     match result {

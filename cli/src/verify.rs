@@ -1,14 +1,17 @@
 //! `trilane verify`: the digest that is the same on every machine.
 
+mod subject;
+
 use crate::args::{ComputeArgs, LaneArg};
 use crate::error::Error;
-use crate::load::{Compute, Model, choose_lane, lanes, threads};
+use crate::load::{Compute, Model, is_perceptron, perceptron, threads};
 use crate::progress::bar;
 use crate::table::Table;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use subject::{Perceptron, Subject};
 use trilane::core::lane::PrecisionLane;
 use trilane::core::model::{Decoder, Digest, VERIFY_TOKENS, Weights, verify as fixed_run};
 use trilane::std::mapped::MappedFile;
@@ -16,12 +19,13 @@ use trilane::std::{level, memory};
 
 /// Show the digest of a fixed run, which is the same on every machine
 ///
-/// Sixteen fixed tokens run through the model at each lane. Every layer's output and the logits
-/// are hashed to the bit. Two machines that print the same digest compute the same.
+/// Sixteen fixed tokens run through the model at each lane; through a perceptron sixteen fixed
+/// inputs. Every layer's output and the logits are hashed to the bit. Two machines that print the same digest compute the same.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   trilane verify nested.gguf                     every lane of the file
+  trilane verify models/digits.gguf              a perceptron, which computes in integers
   trilane verify nested.gguf --lane bit3 --json  one lane, for a program
   trilane verify nested.gguf --all-levels        every instruction set of this machine, 1 and 2
                                                  threads; exit code 1 when they differ")]
@@ -54,12 +58,22 @@ pub(crate) struct LaneDigest {
 pub(crate) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error> {
     let path = &args.file;
     let file = MappedFile::open(path)?;
-    let mut model = Model::read(path, file.gguf()?)?;
-    let weights = model.weights(path)?;
-    let lanes = match args.lane.lane {
-        Some(lane) => vec![choose_lane(path, &weights, Some(lane))?],
-        None => lanes(&weights),
-    };
+    let gguf = file.gguf()?;
+    if is_perceptron(&gguf) {
+        return verify_subject(args, &Perceptron(perceptron(path, &gguf)?), out);
+    }
+    let mut model = Model::read(path, gguf)?;
+    verify_subject(args, &model.weights(path)?, out)
+}
+
+/// Runs the command on what the file holds.
+fn verify_subject(
+    args: &VerifyArgs,
+    subject: &dyn Subject,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let path = &args.file;
+    let lanes = subject.lanes(path, args.lane.lane)?;
     let computes = if args.all_levels {
         let mut computes = Vec::new();
         for level in level::levels() {
@@ -76,7 +90,7 @@ pub(crate) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error
     for compute in &computes {
         let mut run = Vec::new();
         for &lane in &lanes {
-            run.push(digest(path, weights, compute, lane)?);
+            run.push(subject.digest(path, compute, lane)?);
             progress.step(1);
         }
         runs.push(run);

@@ -142,7 +142,7 @@ fn a_reader_that_goes_away_ends_the_command_quietly() {
 #[test]
 fn help_teaches_with_examples() {
     let overview = succeed(["--help"]);
-    for command in ["demo", "run", "convert", "inspect", "verify", "perplexity"] {
+    for command in ["demo", "run", "convert", "inspect", "verify", "perplexity", "classify"] {
         assert!(overview.contains(command), "{overview}");
         let help = succeed([command, "--help"]);
         assert!(help.contains("Examples:") && help.contains(&format!("trilane {command} ")));

@@ -1,6 +1,7 @@
 //! What trilane needs an operating system for: the processor's level, threads, mapped files, the
-//! GGUF writer, conversion, texts as tokens, and the memory of decoders.
+//! GGUF writer, conversion, texts as tokens, the memory of decoders, and measuring models.
 
+pub mod classify;
 pub mod convert;
 pub mod eval;
 pub mod gguf_writer;

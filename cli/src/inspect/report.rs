@@ -1,8 +1,9 @@
 //! The report of `inspect`.
 
 use super::metadata;
+use super::perceptron::Perceptron;
 use crate::error::Error;
-use crate::load::{Model, lanes, stored};
+use crate::load::{Model, is_perceptron, lanes, stored};
 use crate::table::{Table, bits_per_weight, bytes};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -13,7 +14,24 @@ use trilane::core::lane::PrecisionLane;
 use trilane::core::model::Header;
 
 /// What it would take to run a file.
-pub(super) struct Runnable {
+pub(super) enum Runnable {
+    Decoder(Decoder),
+    Perceptron(Perceptron),
+}
+
+impl Runnable {
+    /// Checks whether a file can be run, as running it would.
+    pub(super) fn read(path: &Path, gguf: Gguf<'_>) -> Result<Self, Error> {
+        if is_perceptron(&gguf) {
+            Ok(Self::Perceptron(Perceptron::read(path, &gguf)?))
+        } else {
+            Ok(Self::Decoder(Decoder::read(path, gguf)?))
+        }
+    }
+}
+
+/// What it takes to run a decoder.
+pub(super) struct Decoder {
     header: Header,
     weights: usize,
     lanes: Vec<LaneCost>,
@@ -28,9 +46,8 @@ struct LaneCost {
     token: usize,
 }
 
-impl Runnable {
-    /// Checks whether a file can be run, as running it would.
-    pub(super) fn read(path: &Path, gguf: Gguf<'_>) -> Result<Self, Error> {
+impl Decoder {
+    fn read(path: &Path, gguf: Gguf<'_>) -> Result<Self, Error> {
         let mut model = Model::read(path, gguf)?;
         let (header, tied) = (model.header, model.is_tied());
         let weights = model.weights(path)?;
@@ -109,12 +126,13 @@ pub(super) fn show(
         table.write(out)?;
     }
     match model {
-        Ok(model) => show_runnable(model, out),
-        Err(error) => Ok(writeln!(out, "\nThe decoder cannot run this file.\n  {error}")?),
+        Ok(Runnable::Decoder(model)) => show_decoder(model, out),
+        Ok(Runnable::Perceptron(model)) => model.show(out),
+        Err(error) => Ok(writeln!(out, "\nThis file cannot be run.\n  {error}")?),
     }
 }
 
-fn show_runnable(model: &Runnable, out: &mut dyn Write) -> Result<(), Error> {
+fn show_decoder(model: &Decoder, out: &mut dyn Write) -> Result<(), Error> {
     writeln!(out, "\nLanes ({} weights in matrices)", model.weights)?;
     let mut table = Table::new(["lane", "bits per weight", "all matrices", "read per token"]);
     for cost in &model.lanes {
@@ -163,7 +181,8 @@ pub(super) fn json(gguf: &Gguf<'_>, model: &Result<Runnable, Error>) -> Value {
         "tensors": tensors,
     });
     let rest = match model {
-        Ok(model) => runnable_json(model),
+        Ok(Runnable::Decoder(model)) => decoder_json(model),
+        Ok(Runnable::Perceptron(model)) => model.json(),
         Err(error) => json!({ "runs": false, "reason": error.to_string() }),
     };
     if let (Value::Object(value), Value::Object(rest)) = (&mut value, rest) {
@@ -172,7 +191,7 @@ pub(super) fn json(gguf: &Gguf<'_>, model: &Result<Runnable, Error>) -> Value {
     value
 }
 
-fn runnable_json(model: &Runnable) -> Value {
+fn decoder_json(model: &Decoder) -> Value {
     let lanes: Map<String, Value> = model
         .lanes
         .iter()

@@ -1,0 +1,134 @@
+//! The digits: reading, splitting, moving.
+
+use crate::random;
+use std::error::Error;
+
+/// Pixels of an image, row after row.
+pub(crate) const PIXELS: usize = 64;
+/// Width and height of an image.
+const SIDE: usize = 8;
+/// The largest value of a pixel.
+pub(crate) const WHITE: f32 = 16.0;
+/// Digits there are.
+pub(crate) const CLASSES: usize = 10;
+/// One sample of so many is held out.
+const FOLDS: usize = 5;
+
+/// One image and what it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sample {
+    pub(crate) label: u8,
+    /// 0 (background) to 16.
+    pub(crate) pixels: [i8; PIXELS],
+}
+
+/// Largest part of a stretch, turn or slant, and largest move in pixels.
+const SLANT: f32 = 0.15;
+const MOVE: f32 = 1.0;
+
+impl Sample {
+    /// The image under a small affine map about its middle, by chance: a pixel at `p` gets what is
+    /// at `A·p + b`, interpolated between four pixels and rounded; `A` is the identity changed by
+    /// up to 0.15 in each entry, `b` up to one pixel each way. Outside is background.
+    pub(crate) fn warped(&self, seed: u64, index: u64) -> [i8; PIXELS] {
+        let chance = |i: u64, range: f32| range * random::signed(seed, 6 * index + i);
+        let (a, b) = (1.0 + chance(0, SLANT), chance(1, SLANT));
+        let (c, d) = (chance(2, SLANT), 1.0 + chance(3, SLANT));
+        let (right, down) = (chance(4, MOVE), chance(5, MOVE));
+        let middle = (SIDE - 1) as f32 / 2.0;
+        std::array::from_fn(|i| {
+            let (x, y) = ((i % SIDE) as f32 - middle, (i / SIDE) as f32 - middle);
+            self.between(a * x + b * y + middle + right, c * x + d * y + middle + down)
+        })
+    }
+
+    /// The value at a point between pixels, rounded to nearest.
+    fn between(&self, x: f32, y: f32) -> i8 {
+        let (left, top) = (x.floor(), y.floor());
+        let (across, along) = (x - left, y - top);
+        let row = |y: f32| (1.0 - across) * self.at(left, y) + across * self.at(left + 1.0, y);
+        ((1.0 - along) * row(top) + along * row(top + 1.0)).round() as i8
+    }
+
+    /// The pixel of that column and row, background outside.
+    fn at(&self, x: f32, y: f32) -> f32 {
+        let inside = 0.0..SIDE as f32;
+        match inside.contains(&x) && inside.contains(&y) {
+            true => f32::from(self.pixels[SIDE * y as usize + x as usize]),
+            false => 0.0,
+        }
+    }
+}
+
+/// Reads lines of 64 pixels and a label, with commas.
+pub(crate) fn parse(csv: &str) -> Result<Vec<Sample>, Box<dyn Error>> {
+    let line = |text: &str| {
+        let values: Vec<i8> =
+            text.split(',').map(|v| v.trim().parse().ok()).collect::<Option<_>>()?;
+        let (&label, pixels) = values.split_last()?;
+        let label = u8::try_from(label).ok().filter(|&label| usize::from(label) < CLASSES)?;
+        let pixels: [i8; PIXELS] = pixels.try_into().ok()?;
+        let in_range = pixels.iter().all(|&v| (0.0..=WHITE).contains(&f32::from(v)));
+        in_range.then_some(Sample { label, pixels })
+    };
+    let wrong = |n: usize| format!("line {}: expected 64 pixels of 0..=16 and a digit", n + 1);
+    let samples = csv.lines().enumerate().map(|(n, text)| line(text).ok_or_else(|| wrong(n)));
+    Ok(samples.collect::<Result<_, _>>()?)
+}
+
+/// Training and held-out samples: of each class, in the order of the file, the samples number
+/// `fold`, `fold` + 5, `fold` + 10, … are held out.
+pub(crate) fn split(samples: &[Sample], fold: usize) -> (Vec<Sample>, Vec<Sample>) {
+    let mut seen = [0; CLASSES];
+    samples.iter().partition(|sample| {
+        let count = &mut seen[usize::from(sample.label)];
+        *count += 1;
+        (*count - 1) % FOLDS != fold
+    })
+}
+
+/// The samples as a file for `trilane classify`: one byte of label and 64 of pixels each.
+pub(crate) fn to_bytes(samples: &[Sample]) -> Vec<u8> {
+    samples
+        .iter()
+        .flat_map(|s| std::iter::once(s.label).chain(s.pixels.iter().map(|&v| v as u8)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_an_image_and_its_label() {
+        let line = format!("{}16,7", "0,".repeat(63));
+        let samples = parse(&format!("{line}\n{line}\n")).unwrap();
+        assert_eq!(samples.len(), 2);
+        assert_eq!((samples[1].label, samples[1].pixels[63]), (7, 16));
+        for bad in ["", "1,2,3", &line.replace("16", "17"), &line.replace(",7", ",10")] {
+            let error = parse(&format!("{line}\n{bad}\n")).unwrap_err().to_string();
+            assert!(error.starts_with("line 2: expected 64 pixels"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_image_moves_by_a_pixel() {
+        let mut pixels = [0; PIXELS];
+        (pixels[9], pixels[15]) = (5, 7);
+        let sample = Sample { label: 0, pixels };
+        let mut moved = [0; PIXELS];
+        moved[2] = 5;
+        assert_eq!(sample.moved(1, -1), moved);
+        assert_eq!(sample.moved(0, 0), pixels);
+    }
+
+    #[test]
+    fn a_fifth_of_each_class_is_held_out() {
+        let sample = |i: usize| Sample { label: (i % 10) as u8, pixels: [(i / 10) as i8; PIXELS] };
+        let samples: Vec<Sample> = (0..100).map(sample).collect();
+        let (training, held_out) = split(&samples, 1);
+        assert_eq!((training.len(), held_out.len()), (80, 20));
+        assert!(held_out.iter().all(|s| s.pixels[0] % 5 == 1));
+        assert!((0..10).all(|l| held_out.iter().filter(|s| s.label == l).count() == 2));
+    }
+}
