@@ -96,6 +96,7 @@ pub(crate) fn to_bytes(samples: &[Sample]) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -112,14 +113,28 @@ mod tests {
     }
 
     #[test]
-    fn an_image_moves_by_a_pixel() {
+    fn values_between_pixels_are_interpolated() {
         let mut pixels = [0; PIXELS];
-        (pixels[9], pixels[15]) = (5, 7);
+        (pixels[9], pixels[10], pixels[17], pixels[63]) = (4, 16, 8, 16);
         let sample = Sample { label: 0, pixels };
-        let mut moved = [0; PIXELS];
-        moved[2] = 5;
-        assert_eq!(sample.moved(1, -1), moved);
-        assert_eq!(sample.moved(0, 0), pixels);
+        let points = [(1.0, 1.0, 4), (1.5, 1.0, 10), (1.0, 1.5, 6), (1.25, 1.0, 7), (7.5, 7.0, 8)];
+        for (x, y, expected) in points {
+            assert_eq!(sample.between(x, y), expected, "{x} {y}");
+        }
+        for (x, y) in [(-1.0, 3.0), (8.0, 8.0), (-100.0, 1e9)] {
+            assert_eq!(sample.between(x, y), 0);
+        }
+    }
+
+    #[test]
+    fn warps_differ_and_keep_what_they_can() {
+        let pixels = std::array::from_fn(|i| if matches!(i, 18..22 | 26..30) { 16 } else { 0 });
+        let sample = Sample { label: 1, pixels };
+        let warped: Vec<_> = (0..50).map(|index| sample.warped(7, index)).collect();
+        assert!(warped.iter().all(|w| w.iter().all(|v| (0..=16).contains(v))));
+        let ink = |p: &[i8]| p.iter().map(|&v| i32::from(v)).sum::<i32>();
+        assert!(warped.iter().all(|w| (64..=200).contains(&ink(w))), "128 before");
+        assert!(warped.windows(2).all(|pair| pair[0] != pair[1]));
     }
 
     #[test]

@@ -36,7 +36,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Train a small integer network on 8×8 handwritten digits.
 ///
 /// A fifth of the data is held out, chosen by class and position in the file alone; training sees
-/// the rest, each image moved by up to one pixel. The file that is written is read back and
+/// the rest, each image warped a little every time. The file that is written is read back and
 /// evaluated as a device would.
 #[derive(Parser, Debug)]
 #[command(after_help = "\
@@ -73,7 +73,7 @@ struct Args {
     /// Share of a weight that a step of size 1 would take away.
     #[arg(long, default_value_t = 0.0)]
     decay: f32,
-    /// Seed of the initial weights, the order of samples and their moves.
+    /// Seed of the initial weights, the order of samples and their warps.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Hold out this fifth (0 to 4) of the training part instead, and leave the held-out samples

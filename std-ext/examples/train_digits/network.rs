@@ -82,7 +82,7 @@ impl Network {
         seen
     }
 
-    /// The logits of an image, and which is the largest (the first of equals).
+    /// The class of an image: that of the largest sum, the first of equals.
     pub(crate) fn class(&self, weights: &[Quantised], pixels: &[i8; PIXELS]) -> usize {
         let seen = self.forward(weights, pixels);
         let sums = seen.last().map_or(&[][..], |last| &last.sums);
@@ -138,17 +138,95 @@ fn shift(sums: &[f32]) -> f32 {
     step
 }
 
-/// The gradient of the cross entropy with respect to the logits `unit · sums`, and the loss.
+/// Share of the probability that the target gives to all classes alike.
+const SMOOTHING: f32 = 0.05;
+
+/// The gradient of the cross entropy, to a target that is smoothed, with respect to the logits
+/// `unit · sums`, and the plain cross entropy in nats.
 fn cross_entropy(sums: &[f32], unit: f32, label: u8) -> (Vec<f32>, f32) {
+    let label = usize::from(label);
     let max = sums.iter().fold(f32::NEG_INFINITY, |max, &s| max.max(s));
     let powers: Vec<f32> = sums.iter().map(|s| exp((s - max) * unit)).collect();
     let total: f32 = powers.iter().sum();
-    let at = |i: usize| {
-        SMOOTHING / CLASSES as f32 + if i == usize::from(label) { 1.0 - SMOOTHING } else { 0.0 }
-    };
-    let slope = powers.iter().enumerate().map(|(i, p)| p / total - at(i)).collect();
-    (slope, -libm::logf(powers[usize::from(label)] / total))
+    let rest = SMOOTHING / sums.len() as f32;
+    let target = |class| if class == label { 1.0 - SMOOTHING + rest } else { rest };
+    let slope = powers.iter().enumerate().map(|(class, p)| p / total - target(class));
+    (slope.collect(), libm::logf(total) - (sums[label] - max) * unit)
 }
 
-/// Share of the probability that the target gives to all classes alike.
-const SMOOTHING: f32 = 0.05;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::gguf;
+    use trilane_core::gguf::Gguf;
+    use trilane_core::kernel::Scalar;
+    use trilane_core::model::{Line, Mlp};
+
+    /// An image that looks like nothing.
+    fn image(seed: u64) -> [i8; PIXELS] {
+        std::array::from_fn(|i| random::below(seed, i as u64, 17) as i8)
+    }
+
+    /// The forward pass of training is the function that the device computes.
+    #[test]
+    fn the_sums_are_those_of_the_file() {
+        for (kind, hidden) in [
+            (Weights::Ternary, &[][..]),
+            (Weights::Ternary, &[70, 70]),
+            (Weights::Bit3, &[192]),
+            (Weights::Bit3, &[30, 30, 30]),
+        ] {
+            let network = Network::new(kind, hidden, 5);
+            let bytes = gguf::write(&network, Vec::new()).unwrap();
+            let mut lines = vec![Line::ZERO; bytes.len().div_ceil(64)];
+            bytemuck::cast_slice_mut(&mut lines)[..bytes.len()].copy_from_slice(&bytes);
+            let model = Mlp::load(&Gguf::parse(bytemuck::cast_slice(&lines)).unwrap()).unwrap();
+            let mut arena = vec![Line::ZERO; model.header().arena_lines()];
+            let weights = network.quantise();
+            for seed in 0..20 {
+                let seen = network.forward(&weights, &image(seed));
+                let last = seen.last().unwrap();
+                let scores = model.scores(Scalar, &image(seed), &mut arena).unwrap();
+                let sums: Vec<i64> = last.sums.iter().map(|&s| s as i64).collect();
+                assert_eq!(scores.values, sums, "{kind:?} {hidden:?}");
+                assert_eq!(scores.class(), network.class(&weights, &image(seed)));
+                let unit = last.unit * weights.last().unwrap().scale;
+                assert!((scores.scale / unit - 1.0).abs() < 1e-6);
+            }
+        }
+    }
+
+    /// Of the f32 twin, whose slope is that of the function itself.
+    #[test]
+    fn gradients_are_differences() {
+        let mut network = Network::new(Weights::Float, &[12, 12], 3);
+        let loss = |network: &Network| {
+            let seen = network.forward(&network.quantise(), &image(1));
+            let last = seen.last().unwrap();
+            let (slope, loss) = cross_entropy(&last.sums, last.unit, 7);
+            // The smoothed loss, of which the slope is the gradient.
+            let others: f32 = (0..10).map(|l| cross_entropy(&last.sums, last.unit, l).1).sum();
+            assert!(slope.iter().sum::<f32>().abs() < 1e-5);
+            f64::from((1.0 - SMOOTHING) * loss + SMOOTHING / 10.0 * others)
+        };
+        let mut gradients: Vec<Vec<f32>> =
+            network.layers.iter().map(|layer| vec![0.0; layer.weights.len()]).collect();
+        network.accumulate(&network.quantise(), &image(1), 7, &mut gradients);
+        for layer in 0..3 {
+            for i in (0..gradients[layer].len()).step_by(7) {
+                let was = network.layers[layer].weights[i];
+                let mut at = |w| {
+                    network.layers[layer].weights[i] = w;
+                    loss(&network)
+                };
+                let step = 1.0 / 256.0;
+                let difference = (at(was + step) - at(was - step)) / (2.0 * f64::from(step));
+                at(was);
+                let gradient = f64::from(gradients[layer][i]);
+                let error = (difference - gradient).abs();
+                assert!(error < 0.002 + 0.02 * gradient.abs(), "{difference} {gradient}");
+            }
+        }
+    }
+}

@@ -22,10 +22,10 @@ const BATCH: usize = 32;
 
 /// What the random numbers are for: seeds that differ.
 const ORDER: u64 = 1 << 32;
-const MOVES: u64 = 2 << 32;
+const WARPS: u64 = 2 << 32;
 
-/// Trains a network on samples in a new order every epoch, each moved by up to a pixel; `report`
-/// is called after each epoch with its number from 1 and its mean loss.
+/// Trains a network on samples in a new order every epoch, each warped a little; `report` is
+/// called after each epoch with its number from 1 and its mean loss.
 pub(crate) fn train(
     network: &mut Network,
     samples: &[Sample],
@@ -49,7 +49,7 @@ pub(crate) fn train(
             let mut gradients: Vec<Vec<f32>> = lens.iter().map(|&len| vec![0.0; len]).collect();
             for (i, &sample) in batch.iter().enumerate() {
                 let sample = &samples[sample];
-                let pixels = sample.warped(seed ^ MOVES, index(n * BATCH + i));
+                let pixels = sample.warped(seed ^ WARPS, index(n * BATCH + i));
                 loss += network.accumulate(&weights, &pixels, sample.label, &mut gradients);
             }
             let rate = rate * (1.0 - step as f32 / steps as f32);
@@ -61,5 +61,42 @@ pub(crate) fn train(
             step += 1;
         }
         report(epoch + 1, loss / samples.len() as f32);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::data::{CLASSES, PIXELS};
+    use crate::quantiser::Weights;
+    use trilane_core::model::Digest;
+
+    /// Images of a bright bar, high or low by class, over noise.
+    fn samples() -> Vec<Sample> {
+        let pixel = |i: usize, at: usize| {
+            let noise = random::below(4, (i * PIXELS + at) as u64, 4) as i8;
+            if at / 6 == i % CLASSES { 16 } else { noise }
+        };
+        let sample = |i| Sample {
+            label: (i % CLASSES) as u8,
+            pixels: std::array::from_fn(|at| pixel(i, at)),
+        };
+        (0..100).map(sample).collect()
+    }
+
+    /// The bits of the weights are part of what the program promises, on every machine.
+    #[test]
+    fn training_learns_and_has_the_same_bits_everywhere() {
+        let settings = Settings { epochs: 12, rate: 5e-3, decay: 0.01, seed: 1 };
+        for (kind, golden) in [(Weights::Float, 0), (Weights::Ternary, 0), (Weights::Bit3, 0)] {
+            let mut network = Network::new(kind, &[32], 1);
+            let mut losses = Vec::new();
+            train(&mut network, &samples(), settings, &mut |_, loss| losses.push(loss));
+            assert!(losses.last().unwrap() < &(0.7 * losses[0]), "{kind:?}: {losses:?}");
+            let mut digest = Digest::default();
+            network.layers.iter().for_each(|layer| digest.floats(&layer.weights));
+            assert_eq!(digest.value(), golden, "{kind:?}: {:#x}", digest.value());
+        }
     }
 }
