@@ -1,4 +1,4 @@
-//! From the bytes of a file to logits nothing is allocated: the caller owns all memory.
+//! From the bytes of a file to logits or scores nothing is allocated: the caller owns all memory.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -23,7 +23,7 @@ use trilane::core::digits::Group;
 use trilane::core::gguf::Gguf;
 use trilane::core::kernel::{Isa, Serial};
 use trilane::core::lane::PrecisionLane;
-use trilane::core::model::{Decoder, Layer, Line, Weights};
+use trilane::core::model::{Decoder, Layer, Line, Mlp, Weights};
 
 thread_local! {
     /// Allocations of this thread; the test runner has threads of its own.
@@ -91,6 +91,24 @@ fn the_counter_counts() {
 #[test]
 fn loading_and_decoding_floats_allocate_nothing() {
     check(&float_file(1), PrecisionLane::Float32);
+}
+
+#[test]
+fn loading_a_perceptron_and_scoring_allocate_nothing() {
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/models/digits.gguf")).unwrap();
+    let mut lines = vec![Line::ZERO; bytes.len().div_ceil(64)];
+    bytemuck::cast_slice_mut(&mut lines)[..bytes.len()].copy_from_slice(&bytes);
+    let file = &bytemuck::cast_slice(&lines)[..bytes.len()];
+    let mut arena = [Line::ZERO; 30];
+    for level in Isa::ALL.into_iter().filter_map(levels::level) {
+        let (class, count) = allocations(|| {
+            let model = Mlp::load(&Gguf::parse(file).unwrap()).unwrap();
+            model.scores(level, &[-128; 64], &mut arena).unwrap_err();
+            model.scores(level, &[3; 64], &mut arena).unwrap().class()
+        });
+        assert_eq!(count, 0, "{level}");
+        assert!(class < 10);
+    }
 }
 
 #[test]

@@ -14,9 +14,9 @@ static TEST: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models
 
 /// Samples of each digit that were held out, and of these the ones classified correctly.
 const SAMPLES: [usize; 10] = [36, 37, 36, 37, 37, 37, 37, 36, 35, 36];
-const CORRECT: [usize; 10] = [0; 10];
+const CORRECT: [usize; 10] = [36, 35, 36, 37, 37, 37, 36, 36, 35, 35];
 /// `trilane verify models/digits.gguf`: both layers, all.
-const GOLDEN: [u64; 3] = [0, 0, 0];
+const GOLDEN: [u64; 3] = [0xc415_f78a_4ffb_28fa, 0x1ba7_99cc_db48_1094, 0xfaac_70d1_51d7_ea63];
 
 fn model() -> Mlp<'static> {
     Mlp::load(&Gguf::parse(&MODEL.0).unwrap()).unwrap()

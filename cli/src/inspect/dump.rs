@@ -2,13 +2,13 @@
 
 use crate::args::lane_names;
 use crate::error::Error;
-use crate::load::Model;
+use crate::load::{Model, is_perceptron, perceptron};
 use crate::table::bytes;
 use std::io::{self, Write};
 use std::path::Path;
 use trilane::core::gguf::blocks::{expand, is_supported};
 use trilane::core::gguf::{Gguf, Tensor};
-use trilane::core::lane::PrecisionLane;
+use trilane::core::lane::{PrecisionLane, dequantize_row};
 use trilane::core::nn::Linear;
 use trilane::std::gguf_writer::write_atomically;
 
@@ -59,7 +59,7 @@ fn blocks(path: &Path, tensor: &Tensor<'_>, to: &Path) -> Result<(usize, usize),
     Ok((rows, cols))
 }
 
-/// A tensor in digit planes, which the decoder knows how to put together.
+/// A tensor in digit planes, which its model knows how to put together.
 fn planes(
     path: &Path,
     gguf: Gguf<'_>,
@@ -70,6 +70,19 @@ fn planes(
     let missing = Error::file(path, format!("tensor {name} is missing"));
     if !gguf.tensors().any(|t| t.name().strip_prefix(name).is_some_and(|s| s.starts_with('.'))) {
         return Err(missing);
+    }
+    if is_perceptron(&gguf) {
+        let model = perceptron(path, &gguf)?;
+        let mut matrices = model.matrices();
+        let Some((_, view)) = matrices.find(|(n, _)| n.to_string() == name) else {
+            return Err(missing);
+        };
+        check_lane(path, name, lane.unwrap_or(view.lane()), &[view.lane()])?;
+        write_rows(to, view.rows(), view.cols(), |row, y| {
+            dequantize_row(view, row, y);
+            Ok(())
+        })?;
+        return Ok(((view.rows(), view.cols()), view.lane().to_string()));
     }
     let mut model = Model::read(path, gguf)?;
     let tied = model.is_tied();
@@ -82,19 +95,30 @@ fn planes(
     let has: Vec<PrecisionLane> =
         PrecisionLane::ALL.into_iter().filter(|&l| matrix.lane(l).is_ok()).collect();
     let lane = lane.unwrap_or_else(|| matrix.top_lane());
-    if !has.contains(&lane) {
-        return Err(Error::Usage(format!(
-            "{}: tensor {name} is not stored at lane {lane}; it has {}",
-            path.display(),
-            lane_names(&has)
-        )));
-    }
+    check_lane(path, name, lane, &has)?;
     // The floor is for running the model; a dump shows the lane asked for.
     let linear = Linear::Digits { matrix: *matrix, floor: lane.min(*floor) };
     write_rows(to, linear.rows(), linear.cols(), |row, y| {
         linear.row(lane, row, y).map_err(io::Error::other)
     })?;
     Ok(((linear.rows(), linear.cols()), lane.to_string()))
+}
+
+/// Refuses a lane that a tensor does not have.
+fn check_lane(
+    path: &Path,
+    name: &str,
+    lane: PrecisionLane,
+    has: &[PrecisionLane],
+) -> Result<(), Error> {
+    if has.contains(&lane) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{}: tensor {name} is not stored at lane {lane}; it has {}",
+        path.display(),
+        lane_names(has)
+    )))
 }
 
 /// Writes rows of floats, little-endian.
