@@ -2,6 +2,7 @@
 
 use crate::every_level;
 use trilane::core::gguf::Gguf;
+use trilane::core::kernel::Scalar;
 use trilane::core::model::{Digest, Line, Mlp};
 use trilane::std::classify::{Samples, confusion};
 
@@ -37,6 +38,35 @@ fn the_held_out_digits_are_classified_as_in_training_at_every_level() {
         assert_eq!(std::array::from_fn(right), CORRECT, "{level}");
         assert_eq!(all.correct(), CORRECT.iter().sum());
     }
+}
+
+/// Whatever is wrong with a file, it is refused or it computes; nothing panics.
+#[test]
+fn a_damaged_file_is_refused_or_runs() {
+    let mut file =
+        Flash(*include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/digits.gguf")));
+    let mut arena = vec![Line::ZERO; 1 << 16];
+    let mut run = |bytes: &[u8]| {
+        let Ok(gguf) = Gguf::parse(bytes) else { return false };
+        let Ok(model) = Mlp::load(&gguf) else { return false };
+        let features = vec![9; model.header().features];
+        model.scores(Scalar, &features, &mut arena).unwrap().class() < model.header().classes
+    };
+    assert!(run(&file.0));
+    // The padding after the last tensor may be missing.
+    let last = Gguf::parse(&MODEL.0).unwrap().tensors().last().unwrap();
+    let end = last.file_offset() + last.data().len();
+    let mut ran = 0;
+    for at in 0..file.0.len() {
+        assert_eq!(run(&file.0[..at]), at >= end, "cut after {at} bytes");
+        for damage in [0xFF, 1 << (at % 8)] {
+            file.0[at] ^= damage;
+            ran += usize::from(run(&file.0));
+            file.0[at] ^= damage;
+        }
+    }
+    // Other weights are weights too.
+    assert!(ran > 5000, "{ran}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 use train::Settings;
-use trilane_core::model::{Line, Mlp};
+use trilane_core::model::{Line, MLP_MAX_LAYERS, Mlp};
 use trilane_std::gguf_writer::write_atomically;
 use trilane_std::level;
 use trilane_std::mapped::MappedFile;
@@ -82,6 +82,9 @@ struct Args {
     fold: Option<u8>,
 }
 
+/// Widest hidden layer: with more neurons the sums would not be exact in f32.
+const WIDEST: usize = 1024;
+
 fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -96,8 +99,12 @@ fn run(args: &Args) -> Result<()> {
     if args.out.is_some() && args.weights == Weights::Float {
         return Err("--weights float is there to compare with, and has no --out".into());
     }
-    if args.hidden.iter().any(|&width| width == 0 || Some(&width) != args.hidden.first()) {
-        return Err("--hidden: expected widths above zero, all the same".into());
+    let same = args.hidden.iter().all(|width| Some(width) == args.hidden.first());
+    let fits = args.hidden.iter().all(|width| (1..=WIDEST).contains(width));
+    if !same || !fits || args.hidden.len() >= MLP_MAX_LAYERS {
+        let layers = MLP_MAX_LAYERS - 1;
+        let what = format!("expected up to {layers} widths of 1 to {WIDEST}, all the same");
+        return Err(format!("--hidden: {what}").into());
     }
     let csv = fs::read_to_string(&args.data)
         .map_err(|e| format!("cannot read {}: {e}", args.data.display()))?;

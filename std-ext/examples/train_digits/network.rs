@@ -6,7 +6,7 @@
 //! logit = u · S_last,                 u = Π scale_l · Π 2^k / 16
 //! ```
 //!
-//! All sums stay below 2²⁴, so computed in f32 they are exact, and this is the function that
+//! Up to 1024 columns of values and activations below 2⁷ sum to less than 2²⁴, so computed in f32 they are exact, and this is the function that
 //! [`Mlp`](trilane_core::model::Mlp) computes.
 
 use crate::data::{CLASSES, PIXELS, WHITE};
