@@ -1,16 +1,18 @@
 //! WebAssembly 128-bit SIMD.
 //!
-//! One unit at a time: 16 bytes of each digit plane. Products of codes (at most 127) and
-//! activations are formed in 16 bits and added pairwise in 32.
+//! One unit at a time: 16 bytes of each digit plane. Digits and activations are widened to 16 bits,
+//! which `i32x4.dot_i16x8_s` multiplies and adds in pairs. Every second digit is not shifted down;
+//! those have a sum of their own, four times too large until the end. Few constants are used: more
+//! than the registers hold are made anew each time, which costs several instructions.
 
 use super::block::{BITS3, BITS7, BlockPtr, Run, TERNARY, limit};
 use super::scalar::{self, offset_dot};
-use crate::digits::{Group, LaneView};
+use crate::digits::{BLOCK_UNITS, Group, LaneView};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::wasm32::*;
 
-super::block::lane_matvec!("simd128", rows 1 1 1 1);
+super::block::lane_matvec!("simd128", rows 4 2 2 2);
 
 /// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "simd128")]
@@ -21,34 +23,127 @@ fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
 ) -> [i64; ROWS] {
     let mut totals = [i64x2_splat(0); ROWS];
     run.stretches::<ROWS>(x, limit::<LANE, GROUP>(), |n, blocks| {
-        for (total, first) in totals.iter_mut().zip(&blocks) {
-            // 32-bit sums, one vector for each unit.
-            let mut sums = [i32x4_splat(0); 4];
-            for b in (0..n).map(|i| first.after::<GROUP>(i)) {
-                for (s, sum) in sums.iter_mut().enumerate().take(b.units) {
-                    *sum = i32x4_add(*sum, unit::<LANE, GROUP>(&b, s));
-                }
+        let units = blocks[0].units;
+        for s in 0..units.min(BLOCK_UNITS) {
+            let sums = unit_sums::<LANE, GROUP, ROWS>(&blocks, n, s);
+            // SAFETY: a block has four multipliers.
+            let multiplier = i32x4_splat(unsafe { *blocks[0].multipliers.add(s) } as i32);
+            for (total, sum) in totals.iter_mut().zip(sums) {
+                *total = i64x2_add(*total, i64x2_extmul_low_i32x4(sum, multiplier));
+                *total = i64x2_add(*total, i64x2_extmul_high_i32x4(sum, multiplier));
             }
-            *total = multiplied(*total, sums, first.multipliers);
         }
     });
     totals.map(|t| i64x2_extract_lane::<0>(t).wrapping_add(i64x2_extract_lane::<1>(t)))
 }
 
-/// Σ code · q of unit `s`, times group scales.
+/// Σ group scale · Σ code · q over unit `s` of `n` blocks of each row.
 #[target_feature(enable = "simd128")]
 #[inline]
-fn unit<const LANE: u8, const GROUP: u8>(b: &BlockPtr, s: usize) -> v128 {
-    let codes = if LANE == TERNARY { ternary(b, s) } else { nested::<LANE>(b, s) };
-    let term = |p: usize| {
-        let (code, x) = (codes[p], activations(b, s, p));
-        i32x4_add(
-            i32x4_extadd_pairwise_i16x8(i16x8_extmul_low_i8x16(code, x)),
-            i32x4_extadd_pairwise_i16x8(i16x8_extmul_high_i8x16(code, x)),
-        )
-    };
-    let low = i32x4_add(term(0), term(1));
-    let high = i32x4_add(term(2), term(3));
+fn unit_sums<const LANE: u8, const GROUP: u8, const ROWS: usize>(
+    blocks: &[BlockPtr; ROWS],
+    n: usize,
+    s: usize,
+) -> [v128; ROWS] {
+    let mut totals = [i32x4_splat(0); ROWS];
+    let mut fields = [[i32x4_splat(0); 2]; ROWS];
+    for i in 0..n {
+        let b: [BlockPtr; ROWS] = core::array::from_fn(|k| blocks[k].after::<GROUP>(i));
+        let x: X = core::array::from_fn(|p| activations(&b[0], s, p));
+        for ((b, total), fields) in b.iter().zip(&mut totals).zip(&mut fields) {
+            if LANE == TERNARY && GROUP == 0 {
+                // Without scales the sums go on from unit to unit.
+                let [low, high] = digit_sums::<0>(plane(b, 0, s), x);
+                *fields = [0, 1].map(|f| i32x4_add(fields[f], i32x4_add(low[f], high[f])));
+            } else {
+                *total = i32x4_add(*total, scaled::<GROUP>(b, s, code_sums::<LANE>(b, s, x)));
+            }
+        }
+    }
+    for (total, fields) in totals.iter_mut().zip(fields) {
+        *total = i32x4_add(*total, shifted(fields));
+    }
+    totals
+}
+
+/// The activations of a unit: of each position the first and the last eight.
+type X = [[v128; 2]; 4];
+
+/// Σ code · q of the halves of unit `s`, codes of truncated lanes shifted up to seven bits.
+#[target_feature(enable = "simd128")]
+#[inline]
+fn code_sums<const LANE: u8>(b: &BlockPtr, s: usize, x: X) -> [v128; 2] {
+    if LANE == TERNARY {
+        return digit_sums::<0>(plane(b, 0, s), x).map(|fields| shifted(fields));
+    }
+    let high = high_sums(b, s, x).map(|sum| i32x4_shl(sum, 6));
+    let mut sums = add_digits::<4>(high, digit_sums::<2>(plane(b, 0, s), x));
+    if LANE != BITS3 {
+        sums = add_digits::<2>(sums, digit_sums::<1>(plane(b, 1, s), x));
+    }
+    if LANE == BITS7 {
+        sums = add_digits::<0>(sums, digit_sums::<0>(plane(b, 2, s), x));
+    }
+    sums
+}
+
+/// The sums of the halves, with digits that are worth 2^SHIFT.
+#[target_feature(enable = "simd128")]
+#[inline]
+fn add_digits<const SHIFT: u32>(sums: [v128; 2], digits: [[v128; 2]; 2]) -> [v128; 2] {
+    [0, 1].map(|h| i32x4_add(sums[h], i32x4_shl(shifted(digits[h]), SHIFT)))
+}
+
+/// Σ digit · q of the halves of a unit, the digits in every second field apart and four times as
+/// large.
+#[target_feature(enable = "simd128")]
+#[inline]
+fn digit_sums<const ROTATION: usize>(plane: v128, x: X) -> [[v128; 2]; 2] {
+    let lower = [u16x8_extend_low_u8x16(plane), u16x8_extend_high_u8x16(plane)];
+    let upper = lower.map(|v| u16x8_shr(v, 4));
+    let mut sums = [[i32x4_splat(0); 2]; 2];
+    for (p, x) in x.into_iter().enumerate() {
+        let field = (p + ROTATION) % 4;
+        let sum = &mut sums[p / 2][field % 2];
+        let mask = u16x8_splat(3 << (2 * (field % 2)));
+        for (v, x) in [lower, upper][field / 2].into_iter().zip(x) {
+            *sum = i32x4_add(*sum, i32x4_dot_i16x8(v128_and(v, mask), x));
+        }
+    }
+    sums
+}
+
+/// The sum of both fields, the second of which is four times too large.
+#[target_feature(enable = "simd128")]
+#[inline]
+fn shifted([even, odd]: [v128; 2]) -> v128 {
+    i32x4_add(even, i32x4_shr(odd, 2))
+}
+
+/// Σ bit · q of the halves of unit `s`.
+#[target_feature(enable = "simd128")]
+#[inline]
+fn high_sums(b: &BlockPtr, s: usize, x: X) -> [v128; 2] {
+    let bits = [
+        u16x8(1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7),
+        u16x8(1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15),
+    ];
+    let mut sums = [i16x8_splat(0); 2];
+    for (p, x) in x.into_iter().enumerate() {
+        // SAFETY: the high plane of a block is four masks of two bytes for each unit.
+        let mask = unsafe { v128_load16_splat(b.high.add(2 * (p * b.units + s)).cast()) };
+        for (bits, x) in bits.into_iter().zip(x) {
+            let is_set = i16x8_eq(v128_and(mask, bits), bits);
+            sums[p / 2] = i16x8_add(sums[p / 2], v128_and(x, is_set));
+        }
+    }
+    sums.map(|sum| i32x4_extadd_pairwise_i16x8(sum))
+}
+
+/// The sums of unit `s` times its group scales.
+#[target_feature(enable = "simd128")]
+#[inline]
+fn scaled<const GROUP: u8>(b: &BlockPtr, s: usize, [low, high]: [v128; 2]) -> v128 {
     // SAFETY: a unit has two scales of 32 weights or one of 64.
     let scale = |i: usize| i32x4_splat(i32::from(unsafe { *b.scales.add(i) }));
     match GROUP {
@@ -58,25 +153,12 @@ fn unit<const LANE: u8, const GROUP: u8>(b: &BlockPtr, s: usize) -> v128 {
     }
 }
 
-/// `total` plus the sums of four units times their multipliers.
 #[target_feature(enable = "simd128")]
 #[inline]
-fn multiplied(total: v128, sums: [v128; 4], multipliers: *const u32) -> v128 {
-    let mut total = total;
-    for (s, sums) in sums.into_iter().enumerate() {
-        // SAFETY: a block has four multipliers, and `multipliers` points to those of a block.
-        let multiplier = i32x4_splat(unsafe { *multipliers.add(s) } as i32);
-        total = i64x2_add(total, i64x2_extmul_low_i32x4(sums, multiplier));
-        total = i64x2_add(total, i64x2_extmul_high_i32x4(sums, multiplier));
-    }
-    total
-}
-
-#[target_feature(enable = "simd128")]
-#[inline]
-fn activations(b: &BlockPtr, s: usize, p: usize) -> v128 {
+fn activations(b: &BlockPtr, s: usize, p: usize) -> [v128; 2] {
     // SAFETY: a block has 4 × 64 activations, unit `s` at 16·s of each.
-    unsafe { v128_load(b.q.add(64 * p + 16 * s).cast()) }
+    let load = |at: usize| unsafe { i16x8_load_extend_i8x8(b.q.add(64 * p + 16 * s + at)) };
+    [load(0), load(8)]
 }
 
 #[target_feature(enable = "simd128")]
@@ -84,63 +166,4 @@ fn activations(b: &BlockPtr, s: usize, p: usize) -> v128 {
 fn plane(b: &BlockPtr, tier: usize, s: usize) -> v128 {
     // SAFETY: a block has 16 bytes a unit of each digit plane that the lane reads.
     unsafe { v128_load(b.digits[tier].add(16 * s).cast()) }
-}
-
-/// Ternary codes of the four positions.
-#[target_feature(enable = "simd128")]
-#[inline]
-fn ternary(b: &BlockPtr, s: usize) -> [v128; 4] {
-    let v = plane(b, 0, s);
-    let mask = u8x16_splat(3);
-    [
-        v128_and(v, mask),
-        v128_and(u8x16_shr(v, 2), mask),
-        v128_and(u8x16_shr(v, 4), mask),
-        u8x16_shr(v, 6),
-    ]
-}
-
-/// Seven-bit codes of the four positions; a truncated lane's are shifted up to seven bits.
-#[target_feature(enable = "simd128")]
-#[inline]
-fn nested<const LANE: u8>(b: &BlockPtr, s: usize) -> [v128; 4] {
-    let d0 = plane(b, 0, s);
-    let d1 = if LANE == BITS3 { d0 } else { plane(b, 1, s) };
-    let d2 = if LANE == BITS7 { plane(b, 2, s) } else { d0 };
-    // Digits of one position side by side, rotated left by 2p; bits of other positions around.
-    let merged = |first: u8, second: u8| {
-        let upper = if LANE == BITS3 { d0 } else { v128_bitselect(d0, d1, u8x16_splat(first)) };
-        if LANE == BITS7 { v128_bitselect(upper, d2, u8x16_splat(first | second)) } else { upper }
-    };
-    let third = merged(0x03, 0xC0);
-    let fourth = merged(0x0C, 0x03);
-    let digits = [
-        merged(0x30, 0x0C),
-        u8x16_shr(merged(0xC0, 0x30), 2),
-        v128_or(u8x16_shr(third, 4), u8x16_shl(third, 4)),
-        v128_or(u8x16_shr(fourth, 6), u8x16_shl(fourth, 2)),
-    ];
-    let keep = u8x16_splat(match LANE {
-        BITS3 => 0x30,
-        BITS7 => 0x3F,
-        _ => 0x3C,
-    });
-    let mut p = 0;
-    digits.map(|d| {
-        let code = v128_bitselect(d, high_bits(b, s, p), keep);
-        p += 1;
-        code
-    })
-}
-
-/// 0x40 in every byte whose bit in the mask of position `p` is set.
-#[target_feature(enable = "simd128")]
-#[inline]
-fn high_bits(b: &BlockPtr, s: usize, p: usize) -> v128 {
-    // SAFETY: the high plane of a block is four masks of two bytes for each unit.
-    let [low, high] = unsafe { b.high.add(2 * (p * b.units + s)).cast::<[u8; 2]>().read() };
-    let (l, h) = (low, high);
-    let bytes = u8x16(l, l, l, l, l, l, l, l, h, h, h, h, h, h, h, h);
-    let bit = u64x2_splat(0x8040_2010_0804_0201);
-    v128_and(i8x16_eq(v128_and(bytes, bit), bit), u8x16_splat(0x40))
 }
