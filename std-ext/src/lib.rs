@@ -1,11 +1,15 @@
 //! What trilane needs an operating system for: the processor's level, threads, mapped files, the
-//! GGUF writer, conversion, texts as tokens, the memory of decoders, and measuring models.
+//! GGUF writer, conversion, texts as tokens and texts that go on, the memory of decoders, and
+//! measuring models.
 
 pub mod classify;
 pub mod convert;
 pub mod eval;
+pub mod generation;
 pub mod gguf_writer;
+pub mod layer_errors;
 pub mod level;
+#[cfg(feature = "mapped")]
 pub mod mapped;
 pub mod memory;
 mod rows;

@@ -1,6 +1,7 @@
 //! The memory that a decoder borrows, from the heap.
 
 use bytemuck::allocation::try_zeroed_slice_box;
+use std::fmt;
 use trilane_core::gguf::Gguf;
 use trilane_core::model::{Header, Layer, Line, ModelError};
 
@@ -23,4 +24,33 @@ pub fn arena(header: &Header, capacity: usize) -> Result<Box<[Line]>, ModelError
         return Err(error);
     }
     try_zeroed_slice_box(expected).map_err(|()| error)
+}
+
+/// Memory that the system does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory {
+    /// What for.
+    pub what: &'static str,
+    /// Bytes needed.
+    pub bytes: usize,
+}
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "memory for {}: {} bytes are not to be had", self.what, self.bytes)
+    }
+}
+
+impl std::error::Error for OutOfMemory {}
+
+/// `len` copies of a value.
+///
+/// # Errors
+/// [`OutOfMemory`] where a vector's own constructor would end the process.
+pub fn filled<T: Clone>(what: &'static str, value: T, len: usize) -> Result<Vec<T>, OutOfMemory> {
+    let mut values = Vec::new();
+    let error = OutOfMemory { what, bytes: len.saturating_mul(size_of::<T>()) };
+    values.try_reserve_exact(len).map_err(|_| error)?;
+    values.resize(len, value);
+    Ok(values)
 }

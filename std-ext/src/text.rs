@@ -8,13 +8,14 @@
 //! let mut index = text::index(&gguf);
 //! let text = text::Text::new(&gguf, &mut index)?;
 //! let tokens = text.encode("Once upon a time")?;
-//! let mut stream = text.stream(true);
+//! let mut stream = text.stream(true)?;
 //! for token in tokens {
 //!     print!("{}", stream.push(token)?);
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use crate::memory::{OutOfMemory, filled};
 use std::fmt;
 use trilane_core::gguf::{Array, Gguf, ValueType};
 use trilane_core::model::tokenizer::{
@@ -64,6 +65,8 @@ pub enum TextError {
     },
     /// The vocabulary or the text was refused.
     Tokenizer(TokenizerError),
+    /// The system does not have the memory.
+    Memory(OutOfMemory),
 }
 
 impl fmt::Display for TextError {
@@ -74,11 +77,18 @@ impl fmt::Display for TextError {
                 write!(f, "metadata key {key}: expected {expected}, found {found}")
             }
             Self::Tokenizer(error) => error.fmt(f),
+            Self::Memory(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for TextError {}
+
+impl From<OutOfMemory> for TextError {
+    fn from(error: OutOfMemory) -> Self {
+        Self::Memory(error)
+    }
+}
 
 impl From<TokenizerError> for TextError {
     fn from(error: TokenizerError) -> Self {
@@ -139,12 +149,15 @@ impl<'a> Text<'a> {
     /// The tokens of a text, the begin token first if the model wants it.
     ///
     /// # Errors
-    /// [`TextError::Tokenizer`] for a text of 4 GiB, or a character that no token stands for.
+    /// [`TextError::Tokenizer`] for a text of 4 GiB, or a character that no token stands for,
+    /// [`TextError::Memory`].
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
         let slots = scratch_len(text.len());
         // A space in front, and three bytes for every space, are the most a text can grow.
-        let mut tokens = vec![0; 3 * slots + 1];
-        let len = self.tokenizer.encode(text, &mut tokens, &mut vec![Slot::default(); slots])?;
+        let len = slots.saturating_mul(3).saturating_add(1);
+        let mut tokens = filled("tokens of a text", 0, len)?;
+        let mut slots = filled("merging a text", Slot::default(), slots)?;
+        let len = self.tokenizer.encode(text, &mut tokens, &mut slots)?;
         tokens.truncate(len);
         Ok(tokens)
     }
@@ -158,15 +171,18 @@ impl<'a> Text<'a> {
 
     /// Tokens to text, as they come. `at_start` says that the first one begins a text, rather than
     /// going on with one that was shown.
-    pub fn stream(&self, at_start: bool) -> TextStream<'a> {
+    ///
+    /// # Errors
+    /// [`TextError::Memory`]: pieces can be as long as the file.
+    pub fn stream(&self, at_start: bool) -> Result<TextStream<'a>, TextError> {
         let longest = self.tokenizer.max_piece_len();
-        TextStream {
+        Ok(TextStream {
             tokenizer: self.tokenizer,
             at_start,
             characters: Utf8Stream::new(),
-            piece: vec![0; longest],
-            out: vec![0; Utf8Stream::output_len(longest)],
-        }
+            piece: filled("a piece of text", 0, longest)?,
+            out: filled("a piece of text", 0, Utf8Stream::output_len(longest))?,
+        })
     }
 }
 
@@ -194,7 +210,7 @@ impl TextStream<'_> {
     }
 
     /// What stands for a character that was not completed: nothing, or U+FFFD.
-    pub fn finish(mut self) -> &'static str {
+    pub fn finish(&mut self) -> &'static str {
         self.characters.finish()
     }
 }

@@ -51,17 +51,17 @@ fn a_text_comes_back_as_it_went_in() {
     let text = Text::new(&gguf, &mut index).unwrap();
     let tokens = text.encode("a aä").unwrap();
     assert_eq!(tokens, [1, 7, 7, 3, 4]);
-    let mut stream = text.stream(true);
+    let mut stream = text.stream(true).unwrap();
     let pieces: Vec<String> = tokens.iter().map(|&t| stream.push(t).unwrap().into()).collect();
     assert_eq!(pieces, ["", "a", " a", "", "ä"]);
     assert_eq!(stream.finish(), "");
-    let mut cut = text.stream(false);
+    let mut cut = text.stream(false).unwrap();
     assert_eq!(cut.push(7).unwrap(), " a");
     assert_eq!(cut.push(3).unwrap(), "");
     assert_eq!(cut.finish(), "\u{fffd}");
     assert_eq!([0, 1, 2, 3].map(|token| text.ends(token)), [false, true, true, false]);
     let outside = TextError::Tokenizer(TokenizerError::Token { token: 8, count: 8 });
-    assert_eq!(text.stream(true).push(8), Err(outside));
+    assert_eq!(text.stream(true).unwrap().push(8), Err(outside));
 }
 
 #[test]

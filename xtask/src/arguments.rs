@@ -11,6 +11,8 @@ pub(crate) enum Request {
     List,
     /// Install what is missing, and nothing else.
     Setup,
+    /// Build the npm package.
+    Wasm,
     /// Run test steps.
     Test(Selection),
 }
@@ -35,6 +37,8 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
         "help" | "--help" | "-h" => Ok(Request::Help),
         "setup" if rest.is_empty() => Ok(Request::Setup),
         "setup" => Err("setup takes no arguments".into()),
+        "wasm" if rest.is_empty() => Ok(Request::Wasm),
+        "wasm" => Err("wasm takes no arguments".into()),
         "test" => parse_test(rest),
         other => Err(format!("unknown task `{other}`; `cargo xtask help` lists them")),
     }
@@ -91,6 +95,7 @@ cargo xtask test [OPTIONS]   check everything: lints, tests, every target that c
     --keep-going         run the remaining steps after a failed one (the default)
     --fail-fast          stop at the first failed step
 cargo xtask setup            install what the tests need and this machine lacks
+cargo xtask wasm             build the npm package in target/npm/trilane
 cargo xtask help             print this text
 
 Steps of test:
@@ -144,5 +149,6 @@ mod tests {
         assert!(parsed("test --only ,").is_err());
         assert!(parsed("test --fast").unwrap_err().contains("`--fast`"));
         assert!(parsed("setup now").is_err());
+        assert!(parsed("wasm now").is_err());
     }
 }

@@ -10,6 +10,7 @@ pub(crate) struct Invocation {
     arguments: Vec<String>,
     set: Vec<(String, String)>,
     cleared: Vec<&'static str>,
+    folder: Option<String>,
 }
 
 impl Invocation {
@@ -21,6 +22,7 @@ impl Invocation {
             arguments: words.collect(),
             set: Vec::new(),
             cleared: Vec::new(),
+            folder: None,
         }
     }
 
@@ -33,6 +35,12 @@ impl Invocation {
     /// Sets an environment variable.
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.set.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs it in a folder.
+    pub(crate) fn within(mut self, folder: &str) -> Self {
+        self.folder = Some(folder.into());
         self
     }
 
@@ -59,6 +67,9 @@ impl Invocation {
             command.env_remove(name);
         }
         command.envs(self.set.iter().map(|(name, value)| (name, value)));
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         command
     }
 
@@ -83,6 +94,9 @@ impl Invocation {
 
 impl fmt::Display for Invocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(folder) = &self.folder {
+            write!(f, "cd {} && ", quoted(folder))?;
+        }
         for (name, value) in &self.set {
             write!(f, "{name}={} ", quoted(value))?;
         }

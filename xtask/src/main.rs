@@ -12,6 +12,7 @@
 mod arguments;
 mod cpu;
 mod invocation;
+mod npm;
 mod report;
 mod requirement;
 mod setup;
@@ -48,6 +49,10 @@ fn perform() -> Result<bool, String> {
         Request::Setup => {
             enter_repository()?;
             Ok(setup::install_missing().is_empty())
+        }
+        Request::Wasm => {
+            enter_repository()?;
+            npm::build().map(|()| true)
         }
         Request::Test(selection) => {
             enter_repository()?;

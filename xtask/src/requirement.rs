@@ -13,6 +13,8 @@ pub(crate) enum Requirement {
     Component(&'static str),
     /// The user-mode emulator of 64-bit Arm.
     QemuUser,
+    /// Node with npm, as new as the package's tools ask for.
+    Node,
     /// Miri, which only a nightly toolchain has. Used where present, never installed.
     Miri,
 }
@@ -35,6 +37,7 @@ pub(crate) const INSTALLED_BY_SETUP: &[Requirement] = &[
     AARCH64,
     WASM,
     Requirement::QemuUser,
+    Requirement::Node,
 ];
 
 impl Requirement {
@@ -50,9 +53,20 @@ impl Requirement {
                 Invocation::new("cargo").arguments(&[name, "--version"]).output().is_some()
             }
             Self::QemuUser => Invocation::new("qemu-aarch64 --version").output().is_some(),
+            Self::Node => {
+                let npm = Invocation::new("npm --version").output().is_some();
+                npm && Invocation::new("node --version").output().is_some_and(|v| is_recent(&v))
+            }
             Self::Miri => Invocation::new("cargo +nightly miri --version").output().is_some(),
         }
     }
+}
+
+/// Whether Node's version, as it prints it, is 20.19 or later.
+fn is_recent(version: &str) -> bool {
+    let mut numbers = version.trim().trim_start_matches('v').split('.').map(str::parse);
+    matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor)))
+        if (major, minor) >= (20u32, 19u32))
 }
 
 impl fmt::Display for Requirement {
@@ -61,6 +75,7 @@ impl fmt::Display for Requirement {
             Self::Target(triple) => write!(f, "target {triple}"),
             Self::Component(name) => write!(f, "cargo {name}"),
             Self::QemuUser => f.write_str("qemu-aarch64"),
+            Self::Node => f.write_str("Node 20.19 with npm"),
             Self::Miri => f.write_str("nightly with miri"),
         }
     }
@@ -73,6 +88,12 @@ mod tests {
     #[test]
     fn an_unknown_target_is_missing() {
         assert!(!Requirement::Target("pdp11-unknown-none").is_present());
+    }
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(is_recent("v20.19.0\n") && is_recent("v22.3.0") && is_recent("v100.0.0"));
+        assert!(!is_recent("v20.9.9") && !is_recent("v18.20.1") && !is_recent("node"));
     }
 
     #[test]

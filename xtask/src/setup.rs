@@ -4,7 +4,10 @@ use crate::invocation::Invocation;
 use crate::requirement::{INSTALLED_BY_SETUP, Requirement};
 
 /// Debian's package of user-mode emulators.
-const QEMU_PACKAGE: &str = "qemu-user";
+const QEMU_PACKAGE: &[&str] = &["qemu-user"];
+
+/// Debian's packages of Node, which are new enough from Debian 13 on.
+const NODE_PACKAGES: &[&str] = &["nodejs", "npm"];
 
 /// Installs every missing requirement and returns those that are still missing, with the reason.
 pub(crate) fn install_missing() -> Vec<(Requirement, String)> {
@@ -32,6 +35,7 @@ fn install(requirement: Requirement) -> Result<(), String> {
         Requirement::Component("fmt") => rustup("component", "rustfmt"),
         Requirement::Component(name) => rustup("component", name),
         Requirement::QemuUser => apt_install(QEMU_PACKAGE),
+        Requirement::Node => apt_install(NODE_PACKAGES),
         Requirement::Miri => Err("not installed by setup".into()),
     }
 }
@@ -40,12 +44,13 @@ fn rustup(kind: &str, name: &str) -> Result<(), String> {
     Invocation::new("rustup").arguments(&[kind, "add", name]).run()
 }
 
-fn apt_install(package: &str) -> Result<(), String> {
+fn apt_install(packages: &[&str]) -> Result<(), String> {
+    let names = packages.join(" ");
     if Invocation::new("apt-get --version").output().is_none() {
-        return Err(format!("no apt-get here: install Debian's {package} or its like by hand"));
+        return Err(format!("no apt-get here: install Debian's {names} or its like by hand"));
     }
     let as_root = privilege().ok_or_else(|| {
-        format!("neither root nor passwordless sudo: run `apt-get install {package}` as root")
+        format!("neither root nor passwordless sudo: run `apt-get install {names}` as root")
     })?;
     let apt = |arguments: &[&str]| {
         let program = format!("{as_root} env DEBIAN_FRONTEND=noninteractive apt-get -q");
@@ -55,7 +60,7 @@ fn apt_install(package: &str) -> Result<(), String> {
     if let Err(reason) = apt(&["update"]) {
         println!("   {reason}; trying with the package lists at hand");
     }
-    apt(&["install", "-y", "--no-install-recommends", package])
+    apt(&[&["install", "-y", "--no-install-recommends"], packages].concat())
 }
 
 /// What to write before a command for it to run as root: nothing, or sudo; `None` if neither works.

@@ -5,6 +5,7 @@
 
 use crate::cpu;
 use crate::invocation::{Invocation, target_key};
+use crate::npm;
 use crate::requirement::{AARCH64, RISCV, Requirement, THUMB, WASM};
 use std::fmt::Write as _;
 
@@ -30,6 +31,8 @@ pub(crate) enum Work {
     Setup,
     /// Run commands until one fails.
     Commands(fn() -> Vec<Invocation>),
+    /// Work of its own.
+    Task(fn() -> Result<(), String>),
 }
 
 /// Features that building the whole workspace does not switch on by itself; those that pull in a
@@ -115,6 +118,13 @@ pub(crate) const STEPS: &[Step] = &[
         full: false,
         needs: &[WASM],
         work: Work::Commands(wasm),
+    },
+    Step {
+        name: "npm",
+        about: "the npm package: its size, tests in Node, checks of publishing",
+        full: false,
+        needs: &[WASM, Requirement::Node],
+        work: Work::Task(npm::check),
     },
     Step {
         name: "aarch64-dotprod",

@@ -64,6 +64,10 @@ fn perform(step: &Step, not_installed: &mut Vec<(Requirement, String)>) -> Outco
                 Err(reason) => Outcome::Failed(reason),
             }
         }
+        Work::Task(task) => match task() {
+            Ok(()) => Outcome::Passed(String::new()),
+            Err(reason) => Outcome::Failed(reason),
+        },
     }
 }
 

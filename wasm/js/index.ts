@@ -1,0 +1,10 @@
+/**
+ * Low-bit language models in browsers and Node, with the same bits as everywhere else.
+ *
+ * @packageDocumentation
+ */
+
+export { hasSimd, init, type Engine, type InitOptions } from './engine.js';
+export * from './errors.js';
+export { Model } from './model.js';
+export type * from './types.js';

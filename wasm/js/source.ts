@@ -1,0 +1,136 @@
+import { OptionError, SourceError } from './errors.js';
+import { host } from './platform.js';
+import type { LoadOptions, Source } from './types.js';
+
+/** A source that can be read now. */
+export interface Opened {
+  /** What errors call it. */
+  readonly name: string;
+  /** Its bytes, where known. */
+  readonly total: number | undefined;
+  /** The parts, in order. */
+  readonly parts: AsyncIterable<Uint8Array>;
+  /** Takes back what was kept of it, since it is no model. */
+  forget(): Promise<void>;
+}
+
+/** Largest part that is handed on at once, so that progress is seen and aborts are heard. */
+const PART_BYTES = 1 << 22;
+
+const nothing = async (): Promise<void> => {};
+
+/** Opens a source; an abort throws the signal's reason, here and while it is read. */
+export async function open(source: Source, options: LoadOptions): Promise<Opened> {
+  const { signal, cache = false } = options;
+  if (typeof source === 'string' || source instanceof URL) {
+    const local = await attempt(String(source), signal, () => host().localFile(source));
+    if (local !== undefined) {
+      const { name, size } = local;
+      return { name, total: size, parts: parts(name, local.stream(), signal), forget: nothing };
+    }
+    return await download(new Request(source), cache, signal);
+  }
+  if (source instanceof Request) return await download(source, cache, signal);
+  if (source instanceof Response) return answered(source, source.url || 'response', signal);
+  if (source instanceof Blob) {
+    const name = 'name' in source ? String(source.name) : 'blob';
+    const stream = source.stream();
+    return { name, total: source.size, parts: parts(name, stream, signal), forget: nothing };
+  }
+  if (source instanceof ReadableStream) {
+    const name = 'stream';
+    return { name, total: undefined, parts: parts(name, source, signal), forget: nothing };
+  }
+  if (source instanceof ArrayBuffer || source instanceof Uint8Array) {
+    const bytes = source instanceof ArrayBuffer ? new Uint8Array(source) : source;
+    const stream = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(bytes);
+        controller.close();
+      },
+    });
+    const name = 'bytes';
+    return { name, total: bytes.length, parts: parts(name, stream, signal), forget: nothing };
+  }
+  throw new OptionError('option', `source: expected an address, bytes or a stream, found ${typeof source}`);
+}
+
+/** Fetches, from the cache if it is there. */
+async function download(
+  request: Request,
+  cache: false | string,
+  signal: AbortSignal | undefined,
+): Promise<Opened> {
+  const name = request.url;
+  const fetched = () => attempt(name, signal, () => fetch(request, signal ? { signal } : {}));
+  if (cache === false || typeof caches === 'undefined' || request.method !== 'GET') {
+    return answered(await fetched(), name, signal);
+  }
+  const store = await caches.open(cache).catch(() => undefined);
+  const kept = await store?.match(request).catch(() => undefined);
+  const response = kept ?? (await fetched());
+  if (store && !kept && response.ok) {
+    // A copy that cannot be stored is no reason to fail.
+    store.put(request, response.clone()).catch(nothing);
+  }
+  const forget = async () => void (await store?.delete(request).catch(nothing));
+  return { ...answered(response, name, signal), forget };
+}
+
+/** The body of a response. */
+function answered(response: Response, name: string, signal: AbortSignal | undefined): Opened {
+  if (!response.ok || response.body === null) {
+    throw new SourceError('source', `${name}: expected a model, found status ${response.status}`);
+  }
+  const { headers } = response;
+  const length = Number(headers.get('content-length') ?? NaN);
+  // The length of a compressed body is not that of the model.
+  const known = Number.isSafeInteger(length) && !headers.has('content-encoding');
+  const total = known ? length : undefined;
+  return { name, total, parts: parts(name, response.body, signal), forget: nothing };
+}
+
+/** The parts of a stream, none larger than {@link PART_BYTES}. */
+async function* parts(
+  name: string,
+  stream: ReadableStream<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, void> {
+  const reader = await attempt(name, signal, async () => stream.getReader());
+  // A read that waits ends with the stream.
+  const cancel = () => void reader.cancel(signal?.reason).catch(nothing);
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    for (;;) {
+      const { done, value } = await attempt(name, signal, () => reader.read());
+      if (done) return;
+      if (!(value instanceof Uint8Array)) {
+        throw new SourceError('source', `${name}: expected a stream of bytes, found ${typeof value}`);
+      }
+      for (let at = 0; at < value.length; at += PART_BYTES) {
+        yield value.subarray(at, at + PART_BYTES);
+        signal?.throwIfAborted();
+      }
+    }
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+    reader.cancel().catch(nothing);
+  }
+}
+
+/** Waits for the outside world; its errors become ours, an abort the signal's reason. */
+async function attempt<T>(
+  name: string,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    const value = await work();
+    signal?.throwIfAborted();
+    return value;
+  } catch (cause) {
+    signal?.throwIfAborted();
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SourceError('source', `${name}: ${reason}`, { cause });
+  }
+}

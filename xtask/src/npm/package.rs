@@ -1,0 +1,102 @@
+//! `cargo xtask wasm`: from the crate and the TypeScript to a package.
+
+use super::{PACKAGE, STAGE, cargo_target, copy, install_tools, read, replace_folder, tool};
+use crate::invocation::Invocation;
+use std::fs;
+use std::path::Path;
+
+const TRIPLE: &str = "wasm32-unknown-unknown";
+
+/// The largest that a .wasm file may be.
+const BUDGET_BYTES: u64 = 250_000;
+
+/// Name and compiler flags of each build.
+const BUILDS: [(&str, &str); 2] = [("baseline", ""), ("simd", "-C target-feature=+simd128")];
+
+/// What both builds may use beside vectors: in every browser since 2021.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// Builds the package in `target/npm/trilane` and prints its sizes.
+///
+/// # Errors
+/// What failed: a command, a file, a .wasm file above the budget, or builds that need different
+/// glue.
+pub(crate) fn build() -> Result<(), String> {
+    install_tools()?;
+    replace_folder(STAGE)?;
+    let mut glue = Vec::new();
+    for (name, flags) in BUILDS {
+        compile(name, flags)?;
+        glue.push(read(&format!("{STAGE}/trilane.js"))?);
+    }
+    // Both export and import the same, so one glue serves both.
+    if glue.first() != glue.last() {
+        return Err("the glue of the two builds differs".into());
+    }
+    copy_text("wasm/package.json", "package.json")?;
+    copy_text("wasm/README.md", "README.md")?;
+    for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        copy_text(licence, licence)?;
+    }
+    tool("tsc").arguments(&["-p", "wasm"]).run()?;
+    super::remove_folder(PACKAGE)?;
+    fs::rename(STAGE, PACKAGE).map_err(|error| format!("{PACKAGE}: {error}"))?;
+    sizes()
+}
+
+fn copy_text(from: &str, name: &str) -> Result<(), String> {
+    copy(Path::new(from), &Path::new(STAGE).join(name))
+}
+
+/// Compiles one build into `trilane_NAME.wasm`, and its glue.
+fn compile(name: &str, flags: &str) -> Result<(), String> {
+    Invocation::new(&format!("cargo build -p trilane-wasm --profile wasm --target {TRIPLE}"))
+        .target_flags(TRIPLE, flags)
+        .run()?;
+    let compiled = cargo_target()?.join(TRIPLE).join("wasm/trilane_wasm.wasm");
+    Invocation::new(
+        "cargo run --quiet --profile tool -p xtask --features bindgen --bin bindgen --",
+    )
+    .arguments(&[&compiled.to_string_lossy(), STAGE, "trilane"])
+    .run()?;
+    let (bound, types) =
+        (format!("{STAGE}/trilane_bg.wasm"), format!("{STAGE}/trilane_bg.wasm.d.ts"));
+    let optimised = format!("{STAGE}/trilane_{name}.wasm");
+    let simd: &[&str] = if flags.is_empty() { &[] } else { &["--enable-simd"] };
+    tool("wasm-opt")
+        .arguments(&["-O3", "--strip-debug", "--strip-producers", &bound, "-o", &optimised])
+        .arguments(&FEATURES)
+        .arguments(simd)
+        .run()?;
+    for made in [bound, types] {
+        fs::remove_file(&made).map_err(|error| format!("{made}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Prints the sizes of what a page downloads.
+fn sizes() -> Result<(), String> {
+    println!("\n   {:<24} {:>9} {:>9}", "file", "bytes", "gzip");
+    let builds = BUILDS.map(|(name, _)| format!("trilane_{name}.wasm"));
+    for file in builds.iter().map(String::as_str).chain(["trilane.js"]) {
+        let path = format!("{PACKAGE}/{file}");
+        let bytes = fs::metadata(&path).map_err(|error| format!("{path}: {error}"))?.len();
+        let gzip = Invocation::new("node -p")
+            .arguments(&["zlib.gzipSync(fs.readFileSync(process.argv[1]), {level: 9}).length"])
+            .arguments(&[&path])
+            .output()
+            .ok_or_else(|| format!("{path}: cannot be compressed"))?;
+        println!("   {file:<24} {bytes:>9} {:>9}", gzip.trim());
+        if file.ends_with(".wasm") && bytes > BUDGET_BYTES {
+            return Err(format!("{file}: {bytes} bytes, more than {BUDGET_BYTES}"));
+        }
+    }
+    Ok(())
+}
