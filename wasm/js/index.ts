@@ -6,5 +6,15 @@
 
 export { hasSimd, init, type Engine, type InitOptions } from './engine.js';
 export * from './errors.js';
+export {
+  LaneMatrix,
+  TernaryMatrix,
+  matvec,
+  quantizeNested,
+  quantizeTernary,
+  type Group,
+  type NestedPlanes,
+  type TernaryPlanes,
+} from './matrix.js';
 export { Model } from './model.js';
 export type * from './types.js';

@@ -40,12 +40,17 @@ export class Model implements LanguageModel {
     await init();
     const opened = await open(source, options);
     try {
-      const bytes = await received(opened, options);
-      return new Model(opened.name, translated(opened.name, () => new (engine().Model)(bytes)));
+      return await Model.received(opened, options);
     } catch (error) {
       if (error instanceof TrilaneError) await opened.forget();
       throw error;
     }
+  }
+
+  /** @internal */
+  static async received(opened: Opened, options: LoadOptions): Promise<Model> {
+    const bytes = await received(opened, options);
+    return new Model(opened.name, translated(opened.name, () => new (engine().Model)(bytes)));
   }
 
   private constructor(source: string, model: native.Model) {
