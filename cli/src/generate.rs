@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use trilane::core::kernel::{Backend, Pool};
 use trilane::core::lane::PrecisionLane;
-use trilane::core::model::sampler::{Candidate, Sampler, SamplerConfig};
-use trilane::core::model::{Decoder, ModelError};
-use trilane::std::text::{Text, TextError};
+use trilane::core::model::Decoder;
+use trilane::core::model::sampler::SamplerConfig;
+use trilane::std::generation::{self, End, GenerationError, Options, Step};
+use trilane::std::text::Text;
 
 /// Tokens in a prompt from which on its progress is shown.
 const LONG: usize = 64;
@@ -26,17 +27,6 @@ pub(crate) struct Request<'r, 'a> {
     /// The most tokens to generate.
     pub(crate) limit: usize,
     pub(crate) sampler: SamplerConfig,
-}
-
-/// Why a generation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// As many tokens as were asked for.
-    Limit,
-    /// The model ended its text.
-    Text,
-    /// No room for another token.
-    Context,
 }
 
 /// How a generation went.
@@ -62,52 +52,49 @@ pub(crate) fn generate<B: Backend>(
     decoder: &mut Decoder<'_, '_, B>,
     show: &mut dyn FnMut(&str) -> Result<(), Error>,
 ) -> Result<Generation, Error> {
-    let Request { path, text, pool, lane, .. } = *request;
-    let refused = |e: ModelError| Error::file(path, e);
-    let unreadable = |e: TextError| Error::file(path, e);
-    let mut sampler = Sampler::new(request.sampler).map_err(|e| Error::Usage(e.to_string()))?;
-    let mut scratch = vec![Candidate::default(); decoder.weights().header().vocabulary];
-    let mut stream = text.stream(request.prompt.is_empty());
-    let mut tokens = request.tokens.to_vec();
-    let Some((&last, before)) = request.tokens.split_last() else {
-        let what = "the prompt is empty, and the model has no token to begin a text with";
-        return Err(Error::Usage(format!("{}: {what}", path.display())));
+    let path = request.path;
+    let refused = |e: GenerationError| match e {
+        GenerationError::EmptyPrompt => Error::Usage(format!("{}: {e}", path.display())),
+        e => Error::file(path, e),
     };
+    let options = Options { lane: request.lane, limit: request.limit, sampler: request.sampler };
+    let mut text = text_from(request, &options).map_err(|e| match e {
+        GenerationError::Sampler(e) => Error::Usage(e.to_string()),
+        e => refused(e),
+    })?;
+    let len = text.prompt_len();
+    let progress = (len >= LONG).then(|| bar("reading the prompt", len));
     let start = Instant::now();
-    decoder.truncate(0);
-    let progress = (tokens.len() >= LONG).then(|| bar("reading the prompt", before.len()));
-    for &token in before {
-        decoder.forward(pool, token, lane).map_err(refused)?;
+    // The last token of the prompt is taken together with the first choice.
+    while text.taken() + 1 < len {
+        text.step(decoder, request.pool).map_err(refused)?;
         progress.iter().for_each(|progress| progress.step(1));
     }
-    let mut logits = decoder.forward(pool, last, lane).map_err(refused)?;
+    let mut step = text.step(decoder, request.pool).map_err(refused)?;
     drop(progress);
-    let prompt = (tokens.len(), start.elapsed());
+    let prompt = (len, start.elapsed());
     show(request.prompt)?;
     let start = Instant::now();
-    let (mut generated, mut steps) = (0, 0);
     let end = loop {
-        if generated == request.limit {
-            break End::Limit;
+        match step {
+            Step::Prompt => {}
+            Step::Piece(piece) => show(piece)?,
+            Step::End(end, rest) => {
+                show(rest)?;
+                break end;
+            }
         }
-        let token =
-            sampler.sample(logits, &tokens, &mut scratch).map_err(|e| Error::file(path, e))?;
-        if text.ends(token) {
-            break End::Text;
-        }
-        tokens.push(token);
-        generated += 1;
-        show(stream.push(token).map_err(unreadable)?)?;
-        if generated == request.limit {
-            break End::Limit;
-        }
-        if decoder.position() == decoder.capacity() {
-            break End::Context;
-        }
-        logits = decoder.forward(pool, token, lane).map_err(refused)?;
-        steps += 1;
+        step = text.step(decoder, request.pool).map_err(refused)?;
     };
-    let steps = (steps, start.elapsed());
-    show(stream.finish())?;
-    Ok(Generation { prompt, tokens: generated, steps, end })
+    let steps = (text.taken() - len, start.elapsed());
+    Ok(Generation { prompt, tokens: text.generated(), steps, end })
+}
+
+/// The text at its prompt.
+fn text_from<'a>(
+    request: &Request<'_, 'a>,
+    options: &Options,
+) -> Result<generation::Generation<'a>, GenerationError> {
+    let at_start = request.prompt.is_empty();
+    generation::Generation::new(*request.text, request.tokens.to_vec(), at_start, options)
 }

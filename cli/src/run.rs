@@ -2,7 +2,7 @@
 
 use crate::args::{ComputeArgs, LaneArg};
 use crate::error::Error;
-use crate::generate::{End, Generation, Request, generate, rate};
+use crate::generate::{Generation, Request, generate, rate};
 use crate::load::{Model, choose_lane, read_text};
 use crate::table::counted;
 use clap::Args;
@@ -10,6 +10,7 @@ use std::io::{Read, Write, stderr, stdin};
 use std::path::{Path, PathBuf};
 use trilane::core::model::Decoder;
 use trilane::core::model::sampler::SamplerConfig;
+use trilane::std::generation::End;
 use trilane::std::mapped::MappedFile;
 use trilane::std::{memory, text};
 

@@ -3,7 +3,7 @@ import { DisposedError, OptionError, TrilaneError, translated } from './errors.j
 import { LocalGeneration, type Owner } from './generation.js';
 import { LANES, laneNumber, text, tokenList } from './options.js';
 import { Pacer } from './pause.js';
-import { open, type Opened } from './source.js';
+import { open, type Arriving } from './source.js';
 import type * as native from './trilane.js';
 import type {
   Digests,
@@ -44,11 +44,13 @@ export class Model implements LanguageModel {
     } catch (error) {
       if (error instanceof TrilaneError) await opened.forget();
       throw error;
+    } finally {
+      opened.close();
     }
   }
 
   /** @internal */
-  static async received(opened: Opened, options: LoadOptions): Promise<Model> {
+  static async received(opened: Arriving, options: LoadOptions): Promise<Model> {
     const bytes = await received(opened, options);
     return new Model(opened.name, translated(opened.name, () => new (engine().Model)(bytes)));
   }
@@ -192,7 +194,7 @@ export class Model implements LanguageModel {
 if (Symbol.dispose) Model.prototype[Symbol.dispose] = Model.prototype.dispose;
 
 /** A source's bytes, in the engine's memory. */
-async function received(opened: Opened, { onProgress, signal }: LoadOptions): Promise<native.Bytes> {
+async function received(opened: Arriving, { onProgress, signal }: LoadOptions): Promise<native.Bytes> {
   const { name, parts, total } = opened;
   const { Bytes } = engine();
   const pacer = new Pacer();

@@ -64,7 +64,7 @@ export class RemoteModel implements LanguageModel {
     { onProgress, ...options }: LoadOptions,
   ): Promise<[ModelInfo, Link<Thread>, Spawned]> {
     options.signal?.throwIfAborted();
-    const { name, total, parts, forget } = await open(source, options);
+    const { name, total, parts, close, forget } = await open(source, options);
     const arriving = parts[Symbol.asyncIterator]();
     let [loaded, failure] = [0, undefined as { cause: unknown } | undefined];
     const remote: Remote = {
@@ -90,11 +90,12 @@ export class RemoteModel implements LanguageModel {
       return [await link.ask('load', name, total), link, worker];
     } catch (error) {
       worker.terminate();
-      await arriving.return?.();
       options.signal?.throwIfAborted();
       if (failure) throw failure.cause;
       await forget();
       throw error;
+    } finally {
+      close();
     }
   }
 

@@ -2,14 +2,20 @@ import { OptionError, SourceError } from './errors.js';
 import { host } from './platform.js';
 import type { LoadOptions, Source } from './types.js';
 
-/** A source that can be read now. */
-export interface Opened {
-  /** What errors call it. */
+/** Bytes that arrive. */
+export interface Arriving {
+  /** What errors call them. */
   readonly name: string;
-  /** Its bytes, where known. */
+  /** How many, where known. */
   readonly total: number | undefined;
   /** The parts, in order. */
   readonly parts: AsyncIterable<Uint8Array>;
+}
+
+/** A source that can be read now. */
+export interface Opened extends Arriving {
+  /** Ends it, read to its end or not. */
+  close(): void;
   /** Takes back what was kept of it, since it is no model. */
   forget(): Promise<void>;
 }
@@ -25,8 +31,7 @@ export async function open(source: Source, options: LoadOptions): Promise<Opened
   if (typeof source === 'string' || source instanceof URL) {
     const local = await attempt(String(source), signal, () => host().localFile(source));
     if (local !== undefined) {
-      const { name, size } = local;
-      return { name, total: size, parts: parts(name, local.stream(), signal), forget: nothing };
+      return opened(local.name, local.size, local.stream(), signal);
     }
     return await download(new Request(source), cache, signal);
   }
@@ -34,13 +39,9 @@ export async function open(source: Source, options: LoadOptions): Promise<Opened
   if (source instanceof Response) return answered(source, source.url || 'response', signal);
   if (source instanceof Blob) {
     const name = 'name' in source ? String(source.name) : 'blob';
-    const stream = source.stream();
-    return { name, total: source.size, parts: parts(name, stream, signal), forget: nothing };
+    return opened(name, source.size, source.stream(), signal);
   }
-  if (source instanceof ReadableStream) {
-    const name = 'stream';
-    return { name, total: undefined, parts: parts(name, source, signal), forget: nothing };
-  }
+  if (source instanceof ReadableStream) return opened('stream', undefined, source, signal);
   if (source instanceof ArrayBuffer || source instanceof Uint8Array) {
     const bytes = source instanceof ArrayBuffer ? new Uint8Array(source) : source;
     const stream = new ReadableStream<Uint8Array>({
@@ -49,8 +50,7 @@ export async function open(source: Source, options: LoadOptions): Promise<Opened
         controller.close();
       },
     });
-    const name = 'bytes';
-    return { name, total: bytes.length, parts: parts(name, stream, signal), forget: nothing };
+    return opened('bytes', bytes.length, stream, signal);
   }
   throw new OptionError('option', `source: expected an address, bytes or a stream, found ${typeof source}`);
 }
@@ -87,16 +87,28 @@ function answered(response: Response, name: string, signal: AbortSignal | undefi
   // The length of a compressed body is not that of the model.
   const known = Number.isSafeInteger(length) && !headers.has('content-encoding');
   const total = known ? length : undefined;
-  return { name, total, parts: parts(name, response.body, signal), forget: nothing };
+  return opened(name, total, response.body, signal);
+}
+
+/** A stream, locked at once: an unread one ends when its response is collected as garbage. */
+function opened(
+  name: string,
+  total: number | undefined,
+  stream: ReadableStream<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Opened {
+  if (stream.locked) throw new SourceError('source', `${name}: the stream is being read already`);
+  const reader = stream.getReader();
+  const close = () => void reader.cancel().catch(nothing);
+  return { name, total, parts: parts(name, reader, signal), close, forget: nothing };
 }
 
 /** The parts of a stream, none larger than {@link PART_BYTES}. */
 async function* parts(
   name: string,
-  stream: ReadableStream<Uint8Array>,
+  reader: ReadableStreamDefaultReader<Uint8Array>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const reader = await attempt(name, signal, async () => stream.getReader());
   // A read that waits ends with the stream.
   const cancel = () => void reader.cancel(signal?.reason).catch(nothing);
   signal?.addEventListener('abort', cancel, { once: true });
@@ -114,7 +126,6 @@ async function* parts(
     }
   } finally {
     signal?.removeEventListener('abort', cancel);
-    reader.cancel().catch(nothing);
   }
 }
 

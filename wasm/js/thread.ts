@@ -38,7 +38,7 @@ export function serve(port: Port): void {
       const parts = (async function* () {
         for (let part = await link.ask('part'); part; part = await link.ask('part')) yield part;
       })();
-      loaded = await Model.received({ name, total, parts, forget: async () => {} }, {});
+      loaded = await Model.received({ name, total, parts }, {});
       return loaded.info;
     },
     tokenize: (text) => model().tokenize(text),
