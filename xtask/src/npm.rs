@@ -4,13 +4,14 @@
 //! target/npm/tools     the development dependencies of wasm/package.json
 //! target/npm/stage     the package while it is built
 //! target/npm/trilane   the package
-//! target/npm/check     a project that installed it, for the tests
+//! target/npm/check     a project that installed it, for the tests in Node
+//! target/npm/site      another, for the tests in a browser
 //! ```
 
 mod check;
 mod package;
 
-pub(crate) use check::check;
+pub(crate) use check::{check, check_browser};
 pub(crate) use package::build;
 
 use crate::invocation::Invocation;
@@ -21,6 +22,7 @@ const TOOLS: &str = "target/npm/tools";
 const STAGE: &str = "target/npm/stage";
 const PACKAGE: &str = "target/npm/trilane";
 const CHECK: &str = "target/npm/check";
+const SITE: &str = "target/npm/site";
 
 /// Installs the development dependencies if they are not those of the lock file.
 fn install_tools() -> Result<(), String> {

@@ -15,6 +15,8 @@ pub(crate) enum Requirement {
     QemuUser,
     /// Node with npm, as new as the package's tools ask for.
     Node,
+    /// The browser Chromium, where Debian's package has it.
+    Chromium,
     /// Miri, which only a nightly toolchain has. Used where present, never installed.
     Miri,
 }
@@ -38,7 +40,11 @@ pub(crate) const INSTALLED_BY_SETUP: &[Requirement] = &[
     WASM,
     Requirement::QemuUser,
     Requirement::Node,
+    Requirement::Chromium,
 ];
+
+/// Where the tests look for Chromium.
+const CHROMIUM: &str = "/usr/bin/chromium";
 
 impl Requirement {
     /// Whether it is on this machine now. Asks the compiler, not rustup, so that toolchains which
@@ -53,6 +59,7 @@ impl Requirement {
                 Invocation::new("cargo").arguments(&[name, "--version"]).output().is_some()
             }
             Self::QemuUser => Invocation::new("qemu-aarch64 --version").output().is_some(),
+            Self::Chromium => Path::new(CHROMIUM).is_file(),
             Self::Node => {
                 let npm = Invocation::new("npm --version").output().is_some();
                 npm && Invocation::new("node --version").output().is_some_and(|v| is_recent(&v))
@@ -75,6 +82,7 @@ impl fmt::Display for Requirement {
             Self::Target(triple) => write!(f, "target {triple}"),
             Self::Component(name) => write!(f, "cargo {name}"),
             Self::QemuUser => f.write_str("qemu-aarch64"),
+            Self::Chromium => f.write_str(CHROMIUM),
             Self::Node => f.write_str("Node 20.19 with npm"),
             Self::Miri => f.write_str("nightly with miri"),
         }

@@ -6,6 +6,9 @@ use crate::requirement::{INSTALLED_BY_SETUP, Requirement};
 /// Debian's package of user-mode emulators.
 const QEMU_PACKAGE: &[&str] = &["qemu-user"];
 
+/// Debian's package of Chromium.
+const CHROMIUM_PACKAGE: &[&str] = &["chromium"];
+
 /// Debian's packages of Node, which are new enough from Debian 13 on.
 const NODE_PACKAGES: &[&str] = &["nodejs", "npm"];
 
@@ -35,6 +38,7 @@ fn install(requirement: Requirement) -> Result<(), String> {
         Requirement::Component("fmt") => rustup("component", "rustfmt"),
         Requirement::Component(name) => rustup("component", name),
         Requirement::QemuUser => apt_install(QEMU_PACKAGE),
+        Requirement::Chromium => apt_install(CHROMIUM_PACKAGE),
         Requirement::Node => apt_install(NODE_PACKAGES),
         Requirement::Miri => Err("not installed by setup".into()),
     }

@@ -121,10 +121,17 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "npm",
-        about: "the npm package: its size, tests in Node, checks of publishing",
+        about: "the npm package: its size, both builds in Node, checks of publishing",
         full: false,
         needs: &[WASM, Requirement::Node],
         work: Work::Task(npm::check),
+    },
+    Step {
+        name: "npm-browser",
+        about: "the npm package in a site made by Vite, run in Chromium",
+        full: false,
+        needs: &[WASM, Requirement::Node, Requirement::Chromium],
+        work: Work::Task(npm::check_browser),
     },
     Step {
         name: "aarch64-dotprod",

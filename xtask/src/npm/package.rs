@@ -4,6 +4,7 @@ use super::{PACKAGE, STAGE, cargo_target, copy, install_tools, read, replace_fol
 use crate::invocation::Invocation;
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 const TRIPLE: &str = "wasm32-unknown-unknown";
 
@@ -49,6 +50,30 @@ pub(crate) fn build() -> Result<(), String> {
     super::remove_folder(PACKAGE)?;
     fs::rename(STAGE, PACKAGE).map_err(|error| format!("{PACKAGE}: {error}"))?;
     sizes()
+}
+
+/// Builds the package if any source is newer than it.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn ensure() -> Result<(), String> {
+    let built = fs::metadata(format!("{PACKAGE}/package.json")).and_then(|file| file.modified());
+    let sources = ["core", "std-ext", "wasm", "xtask", "Cargo.toml", "Cargo.lock"];
+    match built {
+        Ok(built) if sources.iter().all(|path| newest(Path::new(path)) < Some(built)) => {
+            println!("   {PACKAGE} is newer than every source");
+            Ok(())
+        }
+        _ => build(),
+    }
+}
+
+/// When anything in a folder was last changed.
+fn newest(path: &Path) -> Option<SystemTime> {
+    let Ok(entries) = fs::read_dir(path) else {
+        return fs::metadata(path).and_then(|file| file.modified()).ok();
+    };
+    entries.flatten().filter_map(|entry| newest(&entry.path())).max()
 }
 
 fn copy_text(from: &str, name: &str) -> Result<(), String> {

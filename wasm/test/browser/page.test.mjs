@@ -1,0 +1,106 @@
+// The package in Chromium: bundled by Vite, and as it is with an import map.
+//
+// From the environment: TRILANE_ROOT, TRILANE_CLI, TRILANE_TOOLS (where playwright-core is
+// installed), TRILANE_SITE (the site that Vite built).
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import { extname, join, normalize } from 'node:path';
+import { after, before, test } from 'node:test';
+
+const { TRILANE_CLI, TRILANE_ROOT, TRILANE_SITE, TRILANE_TOOLS } = process.env;
+const { chromium } = createRequire(`${TRILANE_TOOLS}/`)('playwright-core');
+const model = join(TRILANE_ROOT, 'models/shakespeare.gguf');
+
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
+
+/** What the README promises to be enough. */
+const POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'";
+
+/** `/site/` is what Vite built; `/plain/` the same page, the package beside it as it is. */
+const server = createServer(async ({ url }, response) => {
+  const path = normalize(decodeURIComponent(new URL(url, 'http://host').pathname));
+  const send = (body, type, policy) => {
+    response.writeHead(200, {
+      'content-type': type,
+      'content-length': Buffer.byteLength(body),
+      ...(policy && { 'content-security-policy': policy }),
+    });
+    response.end(body);
+  };
+  const plain = join(TRILANE_ROOT, 'wasm/test/browser');
+  try {
+    if (path.endsWith('.gguf')) return send(await readFile(model), 'application/octet-stream');
+    if (path === '/plain/') {
+      const map = { imports: { trilane: '/trilane/index.js', 'trilane/worker': '/trilane/worker.js' } };
+      const script = `<script type="importmap">${JSON.stringify(map)}</script>`;
+      const page = await readFile(join(plain, 'index.html'), 'utf8');
+      return send(page.replace('<script', `${script}<script`), 'text/html');
+    }
+    const [, folder, ...rest] = path.split('/');
+    const roots = { site: TRILANE_SITE, plain, trilane: join(TRILANE_ROOT, 'target/npm/trilane') };
+    const file = join(roots[folder], rest.join('/') || 'index.html');
+    send(await readFile(file), TYPES[extname(file)] ?? 'text/plain', folder === 'site' && POLICY);
+  } catch {
+    response.writeHead(404);
+    response.end();
+  }
+});
+
+let browser;
+
+before(async () => {
+  await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
+  browser = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  server.closeAllConnections();
+  server.close();
+});
+
+const words = ['--prompt', 'JULIET:\n', '--lane', 'bit5', '--seed', '7', '-n', '200'];
+const native = execFileSync(TRILANE_CLI, ['run', model, ...words], { encoding: 'utf8', stdio: 'pipe' });
+const { digest } = JSON.parse(execFileSync(TRILANE_CLI, ['verify', model, '--json'], { encoding: 'utf8' }));
+
+for (const folder of ['site', 'plain']) {
+  test(`/${folder}/: text and digest of the native command, here and in a worker`, async () => {
+    const page = await browser.newPage();
+    const complaints = [];
+    page.on('console', (message) => complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    const address = `http://127.0.0.1:${server.address().port}/${folder}/`;
+    await page.goto(address);
+    const outcome = await page.evaluate('outcome');
+    assert.equal(outcome.error, undefined, complaints.join('\n'));
+    assert.equal(outcome.simd, true);
+    for (const { text, frames, reason, digest: found, last, stats } of [outcome.page, outcome.worker]) {
+      assert.equal(`JULIET:\n${text}\n`, native);
+      assert.equal(found, digest);
+      assert.equal(reason, 'AbortError');
+      assert.equal(last.loaded, last.total);
+      assert.ok(frames > 1, `${frames} frames in ${stats.promptMs + stats.ms} ms`);
+      console.log(`${folder}: ${stats.tokensPerSecond.toFixed(0)} tokens/s, ${frames} frames`);
+    }
+    assert.deepEqual(outcome.kept, [`${address}shakespeare.gguf`]);
+    // Chromium asks for an icon by itself.
+    assert.deepEqual(complaints.filter((text) => !/favicon|404/.test(text)), []);
+    await page.close();
+  });
+}
