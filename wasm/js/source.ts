@@ -16,7 +16,7 @@ export interface Arriving {
 export interface Opened extends Arriving {
   /** Ends it, read to its end or not. */
   close(): void;
-  /** Takes back what was kept of it, since it is no model. */
+  /** Takes back what was kept of it, since it was of no use. */
   forget(): Promise<void>;
 }
 
@@ -25,18 +25,25 @@ const PART_BYTES = 1 << 22;
 
 const nothing = async (): Promise<void> => {};
 
+/** An address as errors show it: a `data:` address can hold a whole model. */
+function shown(address: string | URL): string {
+  const text = String(address);
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
+
 /** Opens a source; an abort throws the signal's reason, here and while it is read. */
 export async function open(source: Source, options: LoadOptions): Promise<Opened> {
   const { signal, cache = false } = options;
   if (typeof source === 'string' || source instanceof URL) {
-    const local = await attempt(String(source), signal, () => host().localFile(source));
+    const local = await attempt(shown(source), signal, () => host().localFile(source));
     if (local !== undefined) {
       return opened(local.name, local.size, local.stream(), signal);
     }
-    return await download(new Request(source), cache, signal);
+    const request = await attempt(shown(source), signal, async () => new Request(source));
+    return await download(request, cache, signal);
   }
   if (source instanceof Request) return await download(source, cache, signal);
-  if (source instanceof Response) return answered(source, source.url || 'response', signal);
+  if (source instanceof Response) return answered(source, shown(source.url || 'response'), signal);
   if (source instanceof Blob) {
     const name = 'name' in source ? String(source.name) : 'blob';
     return opened(name, source.size, source.stream(), signal);
@@ -61,24 +68,36 @@ async function download(
   cache: false | string,
   signal: AbortSignal | undefined,
 ): Promise<Opened> {
-  const name = request.url;
-  const fetched = () => attempt(name, signal, () => fetch(request, signal ? { signal } : {}));
+  const name = shown(request.url);
   if (cache === false || typeof caches === 'undefined' || request.method !== 'GET') {
-    return answered(await fetched(), name, signal);
+    const fetched = () => fetch(request, signal ? { signal } : {});
+    return answered(await attempt(name, signal, fetched), name, signal);
   }
   const store = await caches.open(cache).catch(() => undefined);
   const kept = await store?.match(request).catch(() => undefined);
-  const response = kept ?? (await fetched());
-  if (store && !kept && response.ok) {
-    // A copy that cannot be stored is no reason to fail.
-    store.put(request, response.clone()).catch(nothing);
-  }
-  const forget = async () => void (await store?.delete(request).catch(nothing));
-  return { ...answered(response, name, signal), forget };
+  // The download, and with it the copy, can end before the caller's signal says so.
+  const end = new AbortController();
+  const ended = () => end.abort(signal?.reason);
+  signal?.addEventListener('abort', ended, { once: true });
+  const fetched = () => fetch(request, { signal: end.signal });
+  const response = kept ?? (await attempt(name, signal, fetched));
+  // A copy that cannot be stored is no reason to fail.
+  const stored = store && !kept && response.ok;
+  const copied = stored ? store.put(request, response.clone()).catch(nothing) : undefined;
+  return answered(response, name, signal, async () => {
+    end.abort();
+    await copied;
+    await store?.delete(request).catch(nothing);
+  });
 }
 
 /** The body of a response. */
-function answered(response: Response, name: string, signal: AbortSignal | undefined): Opened {
+function answered(
+  response: Response,
+  name: string,
+  signal: AbortSignal | undefined,
+  forget = nothing,
+): Opened {
   if (!response.ok || response.body === null) {
     throw new SourceError('source', `${name}: expected a model, found status ${response.status}`);
   }
@@ -87,7 +106,7 @@ function answered(response: Response, name: string, signal: AbortSignal | undefi
   // The length of a compressed body is not that of the model.
   const known = Number.isSafeInteger(length) && !headers.has('content-encoding');
   const total = known ? length : undefined;
-  return opened(name, total, response.body, signal);
+  return { ...opened(name, total, response.body, signal), forget };
 }
 
 /** A stream, locked at once: an unread one ends when its response is collected as garbage. */

@@ -32,9 +32,10 @@ async function run() {
   const { simd } = await init();
   const page = await use(Model);
   const worker = await use(WorkerModel);
+  const refused = await Model.load('none', { cache: 'models' }).catch(({ code }) => code);
   const kept = await (await caches.open('models')).keys();
   await caches.delete('models');
-  return { simd, page, worker, kept: kept.map(({ url }) => url) };
+  return { simd, page, worker, refused, kept: kept.map(({ url }) => url) };
 }
 
 globalThis.outcome = run().catch((error) => ({ error: `${error.name}: ${error.message}\n${error.stack}` }));
