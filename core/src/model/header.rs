@@ -72,13 +72,13 @@ impl Header {
         let kv_heads = count(file, "attention.head_count_kv")?.unwrap_or(heads);
         let head_dim = match count(file, "attention.key_length")? {
             Some(length) => length,
-            None if dim % heads == 0 => dim / heads,
+            None if dim.checked_rem(heads) == Some(0) => dim / heads,
             None => {
                 let key = "attention.head_count";
                 return Err(ModelError::Value { key, expected: "a divisor of embedding_length" });
             }
         };
-        if heads % kv_heads != 0 {
+        if heads.checked_rem(kv_heads) != Some(0) {
             let key = "attention.head_count_kv";
             return Err(ModelError::Value { key, expected: "a divisor of head_count" });
         }

@@ -170,7 +170,7 @@ pub(super) fn digits<'m>(
             for (to, suffix) in digits.iter_mut().zip(parts::DIGITS) {
                 *to = plane(suffix, UNIT_DIGIT_BYTES)?;
             }
-            let mut rows_of_scales = row_scales(digits.len())?.chunks_exact(rows);
+            let mut rows_of_scales = row_scales(digits.len())?.chunks_exact(rows.max(1));
             let row_scales = core::array::from_fn(|_| rows_of_scales.next());
             DigitPlanes::Nested { high, digits, row_scales }
         }

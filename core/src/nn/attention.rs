@@ -4,6 +4,7 @@ use super::same_len;
 use crate::error::ShapeError;
 use crate::kernel::{Backend, Pool};
 use core::fmt;
+use core::num::NonZeroUsize;
 
 /// What can be wrong with a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,27 +230,30 @@ impl Attention {
         let dim = self.head_dim;
         same_len(self.heads.saturating_mul(dim), q.len())?;
         same_len(self.heads.saturating_mul(dim), y.len())?;
-        // A cache is at least one float wide, so neither number is zero below.
+        // A cache is at least one float wide, so no number is zero below. Where the compiler has to
+        // know it, it is a type's promise: firmware must not carry a panic.
         same_len(self.kv_heads.saturating_mul(dim), cache.width)?;
         cache.check_layer(layer)?;
         same_len(self.scratch_len(cache.capacity), scratch.len())?;
         let tokens = (cache.len + 1).min(cache.capacity);
         let (keys, values) = cache.layer(layer, tokens);
         let scale = 1.0 / libm::sqrtf(dim as f32);
-        let piece = cache.capacity + dim;
+        let nonzero = |n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN);
+        let (heads, piece) = (nonzero(self.heads), nonzero(cache.capacity + dim));
         let work = 16 * self.heads * tokens * dim;
-        pool.spread(scratch, piece, work, &|first, scratch| {
-            for (h, scratch) in (first / piece..).zip(scratch.chunks_exact_mut(piece)) {
-                let at = h * self.kv_heads / self.heads * dim;
-                let (out, scores) = scratch.split_at_mut(dim);
+        pool.spread(scratch, piece.get(), work, &|first, scratch| {
+            for (h, scratch) in (first / piece..).zip(scratch.chunks_exact_mut(piece.get())) {
+                let at = h * self.kv_heads / heads * dim;
                 let head = q.get(h * dim..(h + 1) * dim).zip(keys.get(at..)).zip(values.get(at..));
-                if let (Some(((q, keys), values)), Some(scores)) = (head, scores.get_mut(..tokens))
+                if let (Some(((q, keys), values)), Some((out, scores))) =
+                    (head, scratch.split_at_mut_checked(dim))
+                    && let Some(scores) = scores.get_mut(..tokens)
                 {
                     backend.attend(q, keys, values, cache.width, scale, scores, out);
                 }
             }
         });
-        for (y, scratch) in y.chunks_exact_mut(dim).zip(scratch.chunks_exact(piece)) {
+        for (y, scratch) in y.chunks_exact_mut(dim.max(1)).zip(scratch.chunks_exact(piece.get())) {
             for (y, out) in y.iter_mut().zip(scratch) {
                 *y = *out;
             }
