@@ -4,28 +4,22 @@
 
 use core::fmt::Display;
 use firmware::{entry, exit, instructions, println};
-use trilane_core::gguf::Gguf;
-use trilane_core::kernel::{Scalar, Serial};
-use trilane_core::lane::PrecisionLane;
-use trilane_core::model::{Decoder, Digest, Layer, Line, VERIFY_TOKENS, Weights, verify};
+use trilane_esp32::core::model::{Digest, VERIFY_TOKENS};
+use trilane_esp32::{Engine, Memory, Model, include_model};
 
-#[repr(align(64))]
-struct Flash<T: ?Sized>(T);
-static MODEL: &Flash<[u8]> = &Flash(*include_bytes!("../../../../models/shakespeare.gguf"));
+const MODEL: Model = include_model!("../../../../models/shakespeare.gguf");
 
 #[entry]
 fn main() -> ! {
+    let mut memory = Memory::<{ MODEL.layers() }, { MODEL.arena_lines(VERIFY_TOKENS) }>::new();
+    let mut layer_digests = [Digest::default(); MODEL.layers() + 1];
     let start = instructions();
-    let mut layers = [Layer::EMPTY; 5];
-    let mut arena = [Line::ZERO; 832];
-    let mut digests = [Digest::default(); 6];
-    let file = or_exit(Gguf::parse(&MODEL.0));
-    let weights = or_exit(Weights::load(&file, &mut layers));
+    let engine = Engine::init(MODEL.bytes(), VERIFY_TOKENS, &mut memory.layers, &mut memory.arena);
+    let mut engine = or_exit(engine);
     let loaded = instructions();
-    let mut decoder = or_exit(Decoder::new(weights, Scalar, VERIFY_TOKENS, &mut arena));
-    let digest = or_exit(verify(&mut decoder, &Serial, PrecisionLane::Bit3, &mut digests));
+    let digest = or_exit(engine.digest(&mut layer_digests));
     let ran = instructions();
-    println!("bit3 {:016x}", digest.value());
+    println!("{} {:016x}", engine.lane(), digest.value());
     println!("loading: {} instructions", loaded - start);
     println!("a token: {} instructions", (ran - loaded) / VERIFY_TOKENS as u64);
     exit(0)

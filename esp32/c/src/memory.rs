@@ -1,0 +1,108 @@
+//! An engine and all that it needs in one piece of the caller's memory.
+//!
+//! ```text
+//! | up to 63 bytes | engine | layers | digests, layers + 1 | arena |    each at a multiple of 64
+//! ```
+
+use crate::{Status, TrilaneEngine};
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use trilane_esp32::Engine;
+use trilane_esp32::core::gguf::Gguf;
+use trilane_esp32::core::model::{Digest, Header, Layer, Line};
+
+const LINE: usize = size_of::<Line>();
+
+/// Lines that `count` values take.
+fn lines<T>(count: usize) -> Option<usize> {
+    Some(count.checked_mul(size_of::<T>())?.div_ceil(LINE))
+}
+
+/// Bytes of memory for a model and a context, wherever it begins.
+pub(crate) fn bytes_needed(header: &Header, context: usize) -> Option<usize> {
+    lines::<TrilaneEngine>(1)?
+        .checked_add(lines::<Layer<'_>>(header.layers)?)?
+        .checked_add(lines::<Digest>(header.layers + 1)?)?
+        .checked_add(header.arena_lines(context)?)?
+        .checked_mul(LINE)?
+        .checked_add(LINE - 1)
+}
+
+/// The bytes that C points to, unless there cannot be any.
+///
+/// # Safety
+/// Unless null, `bytes` is valid for reads of `len` bytes as long as the slice is used.
+pub(crate) unsafe fn slice<'a>(bytes: *const u8, len: usize) -> Option<&'a [u8]> {
+    if bytes.is_null() || isize::try_from(len).is_err() {
+        return None;
+    }
+    // SAFETY: not null, not too long, and valid by the caller's promise.
+    Some(unsafe { core::slice::from_raw_parts(bytes, len) })
+}
+
+/// Memory that is being handed out, from its beginning, in whole lines.
+pub(crate) struct Slot {
+    next: NonNull<u8>,
+    /// Lines left.
+    lines: usize,
+}
+
+impl Slot {
+    /// # Safety
+    /// Unless null, `memory` is valid for reads and writes of `len` bytes, which nothing else uses,
+    /// as long as what is handed out is used.
+    pub(crate) unsafe fn new(memory: *mut c_void, len: usize) -> Option<Self> {
+        let memory = NonNull::new(memory.cast::<u8>())?;
+        isize::try_from(len).ok()?;
+        let skipped = memory.align_offset(LINE);
+        let lines = len.checked_sub(skipped).map_or(0, |rest| rest / LINE);
+        // SAFETY: stays within the memory, unless that has no line; then nothing is handed out.
+        let next = if lines == 0 { memory } else { unsafe { memory.add(skipped) } };
+        Some(Self { next, lines })
+    }
+
+    /// The next `count` values, which begin as copies of `fill`.
+    fn take<T: Copy>(&mut self, count: usize, fill: T) -> Option<&'static mut [T]> {
+        const { assert!(align_of::<T>() <= LINE) };
+        let lines = lines::<T>(count)?;
+        let left = self.lines.checked_sub(lines)?;
+        let values = self.next.cast::<T>();
+        // SAFETY: `lines` more lines belong to this slot, and `next` is at a multiple of a line, so
+        // `count` values fit and are aligned; they are written before they are borrowed, and handed
+        // out once, since `next` moves behind them.
+        let taken = unsafe {
+            for i in 0..count {
+                values.add(i).write(fill);
+            }
+            self.next = self.next.add(lines * LINE);
+            core::slice::from_raw_parts_mut(values.as_ptr(), count)
+        };
+        self.lines = left;
+        Some(taken)
+    }
+
+    /// Everything that is left, as an arena.
+    fn rest(self) -> &'static mut [Line] {
+        let mut slot = self;
+        slot.take(slot.lines, Line::ZERO).unwrap_or_default()
+    }
+
+    /// Puts an engine into the memory.
+    pub(crate) fn engine(
+        mut self,
+        model: &'static [u8],
+        context: usize,
+    ) -> Result<*mut TrilaneEngine, Status> {
+        let header = Header::read(&Gguf::parse(model)?)?;
+        let count = lines::<TrilaneEngine>(1).ok_or(Status::Memory)?;
+        let place = self.take(count, Line::ZERO).ok_or(Status::Memory)?;
+        let layers = self.take(header.layers, Layer::EMPTY).ok_or(Status::Memory)?;
+        let layer_digests =
+            self.take(header.layers + 1, Digest::default()).ok_or(Status::Memory)?;
+        let engine = Engine::init(model, context, layers, self.rest())?;
+        let place = place.as_mut_ptr().cast::<TrilaneEngine>();
+        // SAFETY: the lines at `place` are enough for an engine, aligned, and used by nothing else.
+        unsafe { place.write(TrilaneEngine { engine, layer_digests }) };
+        Ok(place)
+    }
+}

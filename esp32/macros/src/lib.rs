@@ -1,0 +1,71 @@
+//! `include_model!`: reads a model while the firmware is compiled, so that a bad file is a compile
+//! error and the memory a model needs is a constant.
+
+use proc_macro::{TokenStream, TokenTree};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use trilane_core::model::{Header, Weights};
+use trilane_std::mapped::MappedFile;
+use trilane_std::memory;
+
+/// A model in flash: `include_model!("shakespeare.gguf")` is a `trilane_esp32::Model`.
+///
+/// The path is relative to the source file that it stands in. The file is parsed and its weights
+/// are checked here, as `Engine::init` will do again on the device.
+#[proc_macro]
+pub fn include_model(input: TokenStream) -> TokenStream {
+    let expansion = path(input).and_then(|path| model(&path));
+    let text = expansion.unwrap_or_else(|message| format!("::core::compile_error!({message:?})"));
+    text.parse().unwrap_or_default()
+}
+
+/// The file that the only token, a string, names.
+fn path(input: TokenStream) -> Result<PathBuf, String> {
+    let expected = || "expected one string: include_model!(\"model.gguf\")".to_owned();
+    let mut tokens = input.into_iter();
+    let (Some(TokenTree::Literal(literal)), None) = (tokens.next(), tokens.next()) else {
+        return Err(expected());
+    };
+    let text = literal.to_string();
+    let name = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let name = name.filter(|name| !name.contains('\\')).ok_or_else(expected)?;
+    let source = literal.span().local_file().ok_or("the source file is not known")?;
+    let source = source.canonicalize().map_err(|e| format!("{}: {e}", source.display()))?;
+    Ok(source.with_file_name(name))
+}
+
+fn model(path: &Path) -> Result<String, String> {
+    let refused = |error: &dyn Display| format!("{}: {error}", path.display());
+    let file = MappedFile::open(path).map_err(|e| e.to_string())?;
+    let gguf = file.gguf().map_err(|e| e.to_string())?;
+    let header = Header::read(&gguf).map_err(|e| refused(&e))?;
+    let mut layers = memory::layers(&gguf, &header);
+    Weights::load(&gguf, &mut layers).map_err(|e| refused(&e))?;
+    Ok(expansion(path, &header))
+}
+
+fn expansion(path: &Path, header: &Header) -> String {
+    let Header { vocabulary, dim, hidden, layers, rope_dim, context, .. } = header;
+    let [heads, kv_heads, head_dim] =
+        [header.attention.heads, header.attention.kv_heads, header.attention.head_dim];
+    let (rope_base, norm_eps) = (header.rope_base, header.norm_eps);
+    format!(
+        "{{
+            static BYTES: &::trilane_esp32::Flash<[u8]> =
+                &::trilane_esp32::Flash(*::core::include_bytes!({path:?}));
+            ::trilane_esp32::Model::new(&BYTES.0, ::trilane_esp32::core::model::Header {{
+                vocabulary: {vocabulary},
+                dim: {dim},
+                hidden: {hidden},
+                layers: {layers},
+                attention: ::trilane_esp32::core::nn::Attention {{
+                    heads: {heads}, kv_heads: {kv_heads}, head_dim: {head_dim},
+                }},
+                rope_dim: {rope_dim},
+                rope_base: {rope_base:?},
+                norm_eps: {norm_eps:?},
+                context: {context},
+            }})
+        }}"
+    )
+}

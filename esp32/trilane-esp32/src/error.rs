@@ -1,0 +1,46 @@
+//! Why a model cannot be used, or a step not be taken.
+
+use core::fmt;
+use trilane_core::gguf::GgufError;
+use trilane_core::model::{ModelError, TensorName};
+
+/// What can go wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are not a GGUF file.
+    File(GgufError),
+    /// The file's model cannot be run, or the step not be taken.
+    Model(ModelError),
+    /// A tensor is not stored at the lane that this build reads.
+    Lane {
+        /// The tensor.
+        name: TensorName,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Model(error) => error.fmt(f),
+            Self::Lane { name } => {
+                write!(f, "tensor {name} is stored neither as bit3 nor as trits; see feature lanes")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<GgufError> for Error {
+    fn from(error: GgufError) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<ModelError> for Error {
+    fn from(error: ModelError) -> Self {
+        Self::Model(error)
+    }
+}

@@ -1,0 +1,28 @@
+//! trilane in firmware: a model in flash, memory that the linker knows, no allocator.
+//!
+//! ```
+//! use trilane_esp32::{Engine, Memory, Model, include_model};
+//!
+//! const MODEL: Model = include_model!("../../../models/shakespeare.gguf");
+//! const CONTEXT: usize = 16;
+//!
+//! let mut memory = Memory::<{ MODEL.layers() }, { MODEL.arena_lines(CONTEXT) }>::new();
+//! let mut engine = Engine::init(MODEL.bytes(), CONTEXT, &mut memory.layers, &mut memory.arena)?;
+//! let logits = engine.step(1)?;
+//! assert_eq!(logits.len(), 512);
+//! # Ok::<(), trilane_esp32::Error>(())
+//! ```
+//!
+//! Weights are read at the lowest lane, Bit3 or ternary. A model with tensors that are not stored
+//! there needs the feature `lanes`, which brings the code of all lanes into flash.
+#![no_std]
+
+mod engine;
+mod error;
+mod model;
+
+pub use engine::Engine;
+pub use error::Error;
+pub use model::{Flash, Memory, Model};
+pub use trilane_core as core;
+pub use trilane_esp32_macros::include_model;
