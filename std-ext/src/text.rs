@@ -17,33 +17,10 @@
 
 use crate::memory::{OutOfMemory, filled};
 use std::fmt;
-use trilane_core::gguf::{Array, Gguf, ValueType};
-use trilane_core::model::tokenizer::{
-    Slot, SpecialTokens, Tokenizer, TokenizerError, index_len, scratch_len,
-};
+use trilane_core::gguf::Gguf;
+pub use trilane_core::model::tokenizer::keys;
+use trilane_core::model::tokenizer::{Slot, Tokenizer, TokenizerError, index_len, scratch_len};
 use trilane_core::model::utf8::Utf8Stream;
-
-/// Metadata keys of a vocabulary.
-pub mod keys {
-    /// Which tokenizer the vocabulary is for (string).
-    pub const MODEL: &str = "tokenizer.ggml.model";
-    /// The pieces (strings).
-    pub const TOKENS: &str = "tokenizer.ggml.tokens";
-    /// Their scores (f32).
-    pub const SCORES: &str = "tokenizer.ggml.scores";
-    /// What each stands for (i32); may be missing.
-    pub const TYPES: &str = "tokenizer.ggml.token_type";
-    /// Begin of text, 1 if missing.
-    pub const BOS: &str = "tokenizer.ggml.bos_token_id";
-    /// End of text, 2 if missing.
-    pub const EOS: &str = "tokenizer.ggml.eos_token_id";
-    /// The unknown token, 0 if missing.
-    pub const UNK: &str = "tokenizer.ggml.unknown_token_id";
-    /// Whether texts begin with the begin token (bool), true if missing.
-    pub const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
-    /// Whether texts get a space in front (bool), true if missing.
-    pub const ADD_SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
-}
 
 /// Why a file's vocabulary cannot be used, or a text not be turned into tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,30 +92,14 @@ impl<'a> Text<'a> {
     /// [`TextError`] with the key, what was expected and what was found. Only SentencePiece
     /// vocabularies (`tokenizer.ggml.model` = `llama`) are read.
     pub fn new(file: &Gguf<'a>, index: &'a mut [u32]) -> Result<Self, TextError> {
-        let key = keys::MODEL;
-        let model = file.get(key).ok_or(TextError::MissingKey { key })?;
-        if model.as_str() != Some("llama") {
-            let found =
-                model.as_str().map_or_else(|| model.kind().to_string(), |s| format!("{s:?}"));
-            return Err(TextError::Value { key, expected: "\"llama\"", found });
-        }
-        let needed = |key| array(file, key)?.ok_or(TextError::MissingKey { key });
-        let tokens = typed(keys::TOKENS, needed(keys::TOKENS)?, ValueType::Str)?;
-        let scores = typed(keys::SCORES, needed(keys::SCORES)?, ValueType::F32)?;
-        let types = match array(file, keys::TYPES)? {
-            Some(types) => Some(typed(keys::TYPES, types, ValueType::I32)?.payload()),
-            None => None,
-        };
-        let count = tokens.len();
-        let special = SpecialTokens {
-            bos: token(file, keys::BOS, 1, count)?,
-            eos: token(file, keys::EOS, 2, count)?,
-            unk: token(file, keys::UNK, 0, count)?,
-            add_bos: switch(file, keys::ADD_BOS)?,
-            add_space_prefix: switch(file, keys::ADD_SPACE_PREFIX)?,
-        };
-        let (strings, scores) = (tokens.payload(), scores.payload());
-        Ok(Self { tokenizer: Tokenizer::new(strings, count, scores, types, special, index)? })
+        let tokenizer = Tokenizer::read(file, index).map_err(|error| match error {
+            TokenizerError::MissingKey { key } => TextError::MissingKey { key },
+            TokenizerError::Value { key, expected } => {
+                TextError::Value { key, expected, found: found(file, key) }
+            }
+            error => error.into(),
+        })?;
+        Ok(Self { tokenizer })
     }
 
     /// The tokenizer.
@@ -215,44 +176,12 @@ impl TextStream<'_> {
     }
 }
 
-fn array<'a>(file: &Gguf<'a>, key: &'static str) -> Result<Option<Array<'a>>, TextError> {
-    let Some(value) = file.get(key) else { return Ok(None) };
-    let found = value.kind().to_string();
-    value.as_array().map(Some).ok_or(TextError::Value { key, expected: "an array", found })
-}
-
-fn typed<'a>(
-    key: &'static str,
-    array: Array<'a>,
-    element: ValueType,
-) -> Result<Array<'a>, TextError> {
-    if array.element() == element {
-        return Ok(array);
+/// What a metadata value is that should be something else.
+fn found(file: &Gguf<'_>, key: &str) -> String {
+    let Some(value) = file.get(key) else { return "nothing".into() };
+    match (value.as_str(), value.as_array()) {
+        (Some(name), _) if key == keys::MODEL => format!("{name:?}"),
+        (_, Some(array)) => format!("an array of {}", array.element()),
+        _ => value.kind().to_string(),
     }
-    let expected = match element {
-        ValueType::Str => "an array of strings",
-        ValueType::F32 => "an array of f32",
-        _ => "an array of i32",
-    };
-    Err(TextError::Value { key, expected, found: format!("an array of {}", array.element()) })
-}
-
-/// The token of a role, or `default` where the vocabulary has that many.
-fn token(
-    file: &Gguf<'_>,
-    key: &'static str,
-    default: u32,
-    count: usize,
-) -> Result<Option<u32>, TextError> {
-    let Some(value) = file.get(key) else {
-        return Ok(Some(default).filter(|&token| (token as usize) < count));
-    };
-    let found = value.kind().to_string();
-    value.as_u32().map(Some).ok_or(TextError::Value { key, expected: "a token", found })
-}
-
-fn switch(file: &Gguf<'_>, key: &'static str) -> Result<bool, TextError> {
-    let Some(value) = file.get(key) else { return Ok(true) };
-    let found = value.kind().to_string();
-    value.as_bool().ok_or(TextError::Value { key, expected: "a boolean", found })
 }

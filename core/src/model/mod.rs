@@ -4,6 +4,7 @@ mod arena;
 mod decoder;
 mod digest;
 mod error;
+mod file_tokenizer;
 mod header;
 mod merge;
 mod mlp;

@@ -6,6 +6,18 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenizerError {
+    /// The file lacks a metadata key.
+    MissingKey {
+        /// The key.
+        key: &'static str,
+    },
+    /// A metadata value of the file is not what it has to be.
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What it has to be.
+        expected: &'static str,
+    },
     /// There are no tokens.
     EmptyVocabulary,
     /// More tokens than 32 bits can number or memory can index.
@@ -104,6 +116,8 @@ pub enum TokenizerError {
 impl fmt::Display for TokenizerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            Self::MissingKey { key } => write!(f, "metadata key {key} is missing"),
+            Self::Value { key, expected } => write!(f, "metadata key {key}: expected {expected}"),
             Self::EmptyVocabulary => write!(f, "the vocabulary is empty"),
             Self::TooManyTokens { count } => write!(f, "{count} tokens are too many"),
             Self::StringsLength { len_bytes } => {

@@ -15,6 +15,7 @@
 use super::merge::{Merger, NONE, Symbol};
 use super::vocab::{Implied, Vocab};
 
+pub use super::file_tokenizer::keys;
 pub use super::merge::Slot;
 pub use super::token_error::TokenizerError;
 pub use super::vocab::TokenKind;
