@@ -1,13 +1,15 @@
 //! trilane in firmware: a model in flash, memory that the linker knows, no allocator.
 //!
 //! ```
-//! use trilane_esp32::{Engine, Memory, Model, include_model};
+//! use trilane_esp32::{Engine, Layer, Line, Model, include_model};
 //!
 //! const MODEL: Model = include_model!("../../../models/shakespeare.gguf");
 //! const CONTEXT: usize = 16;
 //!
-//! let mut memory = Memory::<{ MODEL.layers() }, { MODEL.arena_lines(CONTEXT) }>::new();
-//! let mut engine = Engine::init(MODEL.bytes(), CONTEXT, &mut memory.layers, &mut memory.arena)?;
+//! // In firmware a `static`, for the linker to find out whether it fits.
+//! let mut arena = [Line::ZERO; MODEL.arena_lines(CONTEXT)];
+//! let mut layers = [Layer::EMPTY; MODEL.layers()];
+//! let mut engine = Engine::init(MODEL.bytes(), CONTEXT, &mut layers, &mut arena)?;
 //! let logits = engine.step(1)?;
 //! assert_eq!(logits.len(), 512);
 //! # Ok::<(), trilane_esp32::Error>(())
@@ -23,6 +25,7 @@ mod model;
 
 pub use engine::Engine;
 pub use error::Error;
-pub use model::{Flash, Memory, Model};
+pub use model::{Flash, Model};
 pub use trilane_core as core;
+pub use trilane_core::model::{Layer, Line};
 pub use trilane_esp32_macros::include_model;

@@ -1,6 +1,6 @@
-//! A model in flash and the memory that running it takes.
+//! A model in flash, and how much memory running it takes.
 
-use trilane_core::model::{Header, Layer, Line};
+use trilane_core::model::Header;
 
 /// Bytes at a multiple of 64, as a model file needs.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ impl Model {
         &self.header
     }
 
-    /// Layers, each of which takes a [`Layer`] of memory.
+    /// Layers, each of which takes a [`Layer`](trilane_core::model::Layer) of memory.
     #[must_use]
     pub const fn layers(&self) -> usize {
         self.header.layers
@@ -49,28 +49,5 @@ impl Model {
             Some(lines) => lines,
             None => usize::MAX,
         }
-    }
-}
-
-/// The memory of one engine, for a stack or a `static`.
-#[derive(Debug)]
-pub struct Memory<'m, const LAYERS: usize, const LINES: usize> {
-    /// Where the weights are.
-    pub layers: [Layer<'m>; LAYERS],
-    /// Everything that is computed.
-    pub arena: [Line; LINES],
-}
-
-impl<const LAYERS: usize, const LINES: usize> Memory<'_, LAYERS, LINES> {
-    /// Memory without content.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { layers: [Layer::EMPTY; LAYERS], arena: [Line::ZERO; LINES] }
-    }
-}
-
-impl<const LAYERS: usize, const LINES: usize> Default for Memory<'_, LAYERS, LINES> {
-    fn default() -> Self {
-        Self::new()
     }
 }

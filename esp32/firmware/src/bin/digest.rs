@@ -2,32 +2,31 @@
 #![no_std]
 #![no_main]
 
-use core::fmt::Display;
-use firmware::{entry, exit, instructions, println};
+use firmware::{entry, eprintln, exit, instructions, or_exit, paint_stack, println, stack_bytes};
+use static_cell::ConstStaticCell;
 use trilane_esp32::core::model::{Digest, VERIFY_TOKENS};
-use trilane_esp32::{Engine, Memory, Model, include_model};
+use trilane_esp32::{Engine, Layer, Line, Model, include_model};
 
 const MODEL: Model = include_model!("../../../../models/shakespeare.gguf");
 
+static ARENA: ConstStaticCell<[Line; MODEL.arena_lines(VERIFY_TOKENS)]> =
+    ConstStaticCell::new([Line::ZERO; MODEL.arena_lines(VERIFY_TOKENS)]);
+
 #[entry]
 fn main() -> ! {
-    let mut memory = Memory::<{ MODEL.layers() }, { MODEL.arena_lines(VERIFY_TOKENS) }>::new();
+    paint_stack();
+    let arena = ARENA.take();
+    let mut layers = [Layer::EMPTY; MODEL.layers()];
     let mut layer_digests = [Digest::default(); MODEL.layers() + 1];
     let start = instructions();
-    let engine = Engine::init(MODEL.bytes(), VERIFY_TOKENS, &mut memory.layers, &mut memory.arena);
+    let engine = Engine::init(MODEL.bytes(), VERIFY_TOKENS, &mut layers, arena);
     let mut engine = or_exit(engine);
     let loaded = instructions();
     let digest = or_exit(engine.digest(&mut layer_digests));
     let ran = instructions();
     println!("{} {:016x}", engine.lane(), digest.value());
-    println!("loading: {} instructions", loaded - start);
-    println!("a token: {} instructions", (ran - loaded) / VERIFY_TOKENS as u64);
+    eprintln!("{} instructions to load the model", loaded - start);
+    eprintln!("{} instructions a token", (ran - loaded) / VERIFY_TOKENS as u64);
+    eprintln!("{} bytes of arena, {} of stack", size_of_val(&ARENA), stack_bytes());
     exit(0)
-}
-
-fn or_exit<T, E: Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| {
-        println!("{error}");
-        exit(1)
-    })
 }
