@@ -5,6 +5,7 @@ mod classify;
 mod convert;
 mod demo;
 mod error;
+mod export;
 mod generate;
 mod inspect;
 mod load;
@@ -37,6 +38,7 @@ Examples:
   trilane perplexity nested.gguf --text sample.txt --lane bit3
   trilane verify nested.gguf
   trilane classify models/digits.gguf --data models/digits-test.bin
+  trilane export nested.gguf --target esp32 --out firmware
 
 Exit codes: 0 done, 1 failed (results differ, for one), 2 wrong arguments, 3 a file's contents are
 wrong, 4 a file cannot be read or written."
@@ -51,6 +53,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Run(run::RunArgs),
     Convert(convert::ConvertArgs),
+    Export(export::ExportArgs),
     Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
     Perplexity(perplexity::PerplexityArgs),
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(&args, &mut out),
         Command::Run(args) => run::run(&args, &mut out),
         Command::Convert(args) => convert::convert(&args, &mut out),
+        Command::Export(args) => export::export(&args, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, &mut out),
         Command::Verify(args) => verify::verify(&args, &mut out),
         Command::Perplexity(args) => perplexity::perplexity(&args, &mut out),

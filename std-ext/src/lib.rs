@@ -13,6 +13,7 @@ pub mod level;
 pub mod mapped;
 pub mod memory;
 mod rows;
+pub mod strip;
 pub mod text;
 #[cfg(feature = "parallel")]
 pub mod threads;

@@ -10,8 +10,17 @@ use core::ptr::NonNull;
 use trilane_esp32::Engine;
 use trilane_esp32::core::gguf::Gguf;
 use trilane_esp32::core::model::{Digest, Header, Layer, Line};
+#[cfg(target_pointer_width = "32")]
+use trilane_esp32::footprint;
 
 const LINE: usize = size_of::<Line>();
+
+// What is said to those who plan before they build.
+#[cfg(target_pointer_width = "32")]
+const _: () = {
+    assert!(size_of::<TrilaneEngine>() <= footprint::ENGINE_BYTES);
+    assert!(size_of::<Layer<'_>>() <= footprint::LAYER_BYTES);
+};
 
 /// Lines that `count` values take.
 fn lines<T>(count: usize) -> Option<usize> {

@@ -21,6 +21,7 @@
 
 mod engine;
 mod error;
+pub mod footprint;
 mod model;
 
 pub use engine::Engine;
