@@ -1,7 +1,7 @@
 //! One command line: built, shown, run.
 
 use std::fmt;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// A command with the variables it sets; nothing it starts can wait for a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,9 @@ impl Invocation {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null());
+        if let Some(folder) = self.folder {
+            command.current_dir(folder);
+        }
         for name in &self.cleared {
             command.env_remove(name);
         }
@@ -78,11 +81,29 @@ impl Invocation {
         println!("   $ {self}");
         let status =
             self.command().status().map_err(|error| format!("{}: {error}", self.program))?;
-        if status.success() {
-            return Ok(());
+        if status.success() { Ok(()) } else { Err(self.failure(status)) }
+    }
+
+    /// Prints the command, then runs it; its standard output, or why there is none.
+    pub(crate) fn capture(&self) -> Result<String, String> {
+        println!("   $ {self}");
+        let output = self
+            .command()
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| format!("{}: {error}", self.program))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            Ok(text)
+        } else {
+            print!("{text}");
+            Err(self.failure(output.status))
         }
+    }
+
+    fn failure(&self, status: ExitStatus) -> String {
         let verb = self.arguments.first().map_or("", String::as_str);
-        Err(format!("{} {verb}: {status}", self.program))
+        format!("{} {verb}: {status}", self.program)
     }
 
     /// Runs silently; the standard output if the program exists and succeeds.

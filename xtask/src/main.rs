@@ -11,6 +11,8 @@
 
 mod arguments;
 mod cpu;
+mod elf;
+mod firmware;
 mod invocation;
 mod npm;
 mod report;

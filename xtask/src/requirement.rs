@@ -17,6 +17,8 @@ pub(crate) enum Requirement {
     Node,
     /// The browser Chromium, where Debian's package has it.
     Chromium,
+    /// A program, and the Debian package that brings it.
+    Program(&'static str, &'static str),
     /// Miri, which only a nightly toolchain has. Used where present, never installed.
     Miri,
 }
@@ -30,6 +32,16 @@ pub(crate) const AARCH64: Requirement = Requirement::Target("aarch64-unknown-lin
 /// The browser.
 pub(crate) const WASM: Requirement = Requirement::Target("wasm32-unknown-unknown");
 
+/// The emulators of the boards that firmware runs on, and what compiles and links C for them.
+pub(crate) const QEMU_RISCV: Requirement =
+    Requirement::Program("qemu-system-riscv32", "qemu-system-misc");
+/// As above, for Cortex-M.
+pub(crate) const QEMU_ARM: Requirement = Requirement::Program("qemu-system-arm", "qemu-system-arm");
+/// A C compiler for every target.
+pub(crate) const CLANG: Requirement = Requirement::Program("clang", "clang");
+/// Its linker.
+pub(crate) const LLD: Requirement = Requirement::Program("ld.lld", "lld");
+
 /// What `setup` installs.
 pub(crate) const INSTALLED_BY_SETUP: &[Requirement] = &[
     Requirement::Component("fmt"),
@@ -41,6 +53,10 @@ pub(crate) const INSTALLED_BY_SETUP: &[Requirement] = &[
     Requirement::QemuUser,
     Requirement::Node,
     Requirement::Chromium,
+    QEMU_RISCV,
+    QEMU_ARM,
+    CLANG,
+    LLD,
 ];
 
 /// Where the tests look for Chromium.
@@ -64,6 +80,9 @@ impl Requirement {
                 let npm = Invocation::new("npm --version").output().is_some();
                 npm && Invocation::new("node --version").output().is_some_and(|v| is_recent(&v))
             }
+            Self::Program(name, _) => {
+                Invocation::new(name).arguments(&["--version"]).output().is_some()
+            }
             Self::Miri => Invocation::new("cargo +nightly miri --version").output().is_some(),
         }
     }
@@ -84,6 +103,7 @@ impl fmt::Display for Requirement {
             Self::QemuUser => f.write_str("qemu-aarch64"),
             Self::Chromium => f.write_str(CHROMIUM),
             Self::Node => f.write_str("Node 20.19 with npm"),
+            Self::Program(name, _) => f.write_str(name),
             Self::Miri => f.write_str("nightly with miri"),
         }
     }

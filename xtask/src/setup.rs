@@ -1,4 +1,4 @@
-//! Installing what the tests need: targets and components by rustup, the emulator by apt.
+//! Installing what the tests need: targets and components by rustup, emulators and a C compiler by apt.
 
 use crate::invocation::Invocation;
 use crate::requirement::{INSTALLED_BY_SETUP, Requirement};
@@ -40,6 +40,7 @@ fn install(requirement: Requirement) -> Result<(), String> {
         Requirement::QemuUser => apt_install(QEMU_PACKAGE),
         Requirement::Chromium => apt_install(CHROMIUM_PACKAGE),
         Requirement::Node => apt_install(NODE_PACKAGES),
+        Requirement::Program(_, package) => apt_install(package),
         Requirement::Miri => Err("not installed by setup".into()),
     }
 }

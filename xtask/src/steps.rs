@@ -4,9 +4,12 @@
 //! the targets come after the host, and both runs under the emulator use one build.
 
 use crate::cpu;
+use crate::firmware;
 use crate::invocation::{Invocation, target_key};
 use crate::npm;
-use crate::requirement::{AARCH64, RISCV, Requirement, THUMB, WASM};
+use crate::requirement::{
+    AARCH64, CLANG, LLD, QEMU_ARM, QEMU_RISCV, RISCV, Requirement, THUMB, WASM,
+};
 use std::fmt::Write as _;
 
 /// One row of the closing table.
@@ -31,8 +34,8 @@ pub(crate) enum Work {
     Setup,
     /// Run commands until one fails.
     Commands(fn() -> Vec<Invocation>),
-    /// Work of its own.
-    Task(fn() -> Result<(), String>),
+    /// Run a check, which ends with a remark, or with why it failed.
+    Check(fn() -> Result<String, String>),
 }
 
 /// Features that building the whole workspace does not switch on by itself; those that pull in a
@@ -113,6 +116,20 @@ pub(crate) const STEPS: &[Step] = &[
         }),
     },
     Step {
+        name: "firmware-lints",
+        about: "format, lints, C interface and header of the firmware",
+        full: false,
+        needs: &[THUMB, RISCV, Requirement::Component("fmt"), Requirement::Component("clippy")],
+        work: Work::Commands(firmware::lints),
+    },
+    Step {
+        name: "firmware",
+        about: "firmware in Rust and C gives this machine's results, on emulated boards; C cannot panic",
+        full: false,
+        needs: &[THUMB, RISCV, QEMU_RISCV, QEMU_ARM, CLANG, LLD],
+        work: Work::Check(firmware::check),
+    },
+    Step {
         name: "wasm",
         about: "the core builds for the browser, with and without simd128",
         full: false,
@@ -124,14 +141,14 @@ pub(crate) const STEPS: &[Step] = &[
         about: "the npm package: its size, both builds in Node, checks of publishing",
         full: false,
         needs: &[WASM, Requirement::Node],
-        work: Work::Task(npm::check),
+        work: Work::Check(|| npm::check().map(|()| String::new())),
     },
     Step {
         name: "npm-browser",
         about: "the npm package in a site made by Vite, run in Chromium",
         full: false,
         needs: &[WASM, Requirement::Node, Requirement::Chromium],
-        work: Work::Task(npm::check_browser),
+        work: Work::Check(|| npm::check_browser().map(|()| String::new())),
     },
     Step {
         name: "aarch64-dotprod",

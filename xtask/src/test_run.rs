@@ -58,16 +58,13 @@ fn perform(step: &Step, not_installed: &mut Vec<(Requirement, String)>) -> Outco
             *not_installed = setup::install_missing();
             Outcome::Passed(setup::remark(not_installed))
         }
+        Work::Check(check) => check().map_or_else(Outcome::Failed, Outcome::Passed),
         Work::Commands(commands) => {
             match commands().iter().try_for_each(|invocation| invocation.run()) {
                 Ok(()) => Outcome::Passed(String::new()),
                 Err(reason) => Outcome::Failed(reason),
             }
         }
-        Work::Task(task) => match task() {
-            Ok(()) => Outcome::Passed(String::new()),
-            Err(reason) => Outcome::Failed(reason),
-        },
     }
 }
 

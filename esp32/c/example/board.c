@@ -76,8 +76,19 @@ static uintptr_t semihost(uintptr_t operation, const void *argument) {
 #endif
 
 void board_print(const char *text) {
-  enum { WRITE0 = 0x04 };
-  semihost(WRITE0, text);
+  enum { OPEN = 0x01, WRITE = 0x05, CONSOLE_OUT = 4 };
+  static const char console[] = ":tt";
+  const uintptr_t opened[3] = {(uintptr_t)console, CONSOLE_OUT, sizeof console - 1};
+  static uintptr_t handle;
+  if (handle == 0) {
+    handle = semihost(OPEN, opened);
+  }
+  size_t len = 0;
+  while (text[len] != 0) {
+    len++;
+  }
+  const uintptr_t written[3] = {handle, (uintptr_t)text, len};
+  semihost(WRITE, written);
 }
 
 _Noreturn void board_exit(int status) {

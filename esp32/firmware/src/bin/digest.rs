@@ -5,6 +5,7 @@
 use firmware::{entry, eprintln, exit, instructions, or_exit, paint_stack, println, stack_bytes};
 use static_cell::ConstStaticCell;
 use trilane_esp32::core::model::{Digest, VERIFY_TOKENS};
+use trilane_esp32::footprint::STACK_BYTES;
 use trilane_esp32::{Engine, Layer, Line, Model, include_model};
 
 const MODEL: Model = include_model!("../../../../models/shakespeare.gguf");
@@ -27,6 +28,13 @@ fn main() -> ! {
     println!("{} {:016x}", engine.lane(), digest.value());
     eprintln!("{} instructions to load the model", loaded - start);
     eprintln!("{} instructions a token", (ran - loaded) / VERIFY_TOKENS as u64);
-    eprintln!("{} bytes of arena, {} of stack", size_of_val(&ARENA), stack_bytes());
+    let stack = stack_bytes();
+    eprintln!("{} bytes of arena, {stack} of stack", size_of_val(&ARENA));
+    // What this program keeps on the stack itself, and what was said of the library.
+    let own = size_of_val(&layers) + size_of_val(&layer_digests);
+    if stack > own + STACK_BYTES {
+        eprintln!("expected at most {} bytes of stack", own + STACK_BYTES);
+        exit(1);
+    }
     exit(0)
 }
