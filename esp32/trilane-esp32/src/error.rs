@@ -2,6 +2,8 @@
 
 use core::fmt;
 use trilane_core::gguf::GgufError;
+use trilane_core::model::sampler::SamplerError;
+use trilane_core::model::tokenizer::TokenizerError;
 use trilane_core::model::{ModelError, TensorName};
 
 /// What can go wrong.
@@ -17,6 +19,10 @@ pub enum Error {
         /// The tensor.
         name: TensorName,
     },
+    /// The vocabulary, or a token.
+    Tokenizer(TokenizerError),
+    /// No token can be chosen.
+    Sampler(SamplerError),
 }
 
 impl fmt::Display for Error {
@@ -24,6 +30,8 @@ impl fmt::Display for Error {
         match self {
             Self::File(error) => error.fmt(f),
             Self::Model(error) => error.fmt(f),
+            Self::Tokenizer(error) => error.fmt(f),
+            Self::Sampler(error) => error.fmt(f),
             Self::Lane { name } => {
                 write!(f, "tensor {name} is stored neither as bit3 nor as trits; see feature lanes")
             }
@@ -42,5 +50,17 @@ impl From<GgufError> for Error {
 impl From<ModelError> for Error {
     fn from(error: ModelError) -> Self {
         Self::Model(error)
+    }
+}
+
+impl From<TokenizerError> for Error {
+    fn from(error: TokenizerError) -> Self {
+        Self::Tokenizer(error)
+    }
+}
+
+impl From<SamplerError> for Error {
+    fn from(error: SamplerError) -> Self {
+        Self::Sampler(error)
     }
 }

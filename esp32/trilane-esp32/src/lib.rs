@@ -23,10 +23,12 @@ mod engine;
 mod error;
 pub mod footprint;
 mod model;
+mod speech;
 
 pub use engine::Engine;
 pub use error::Error;
 pub use model::{Flash, Model};
+pub use speech::Speaker;
 pub use trilane_core as core;
 pub use trilane_core::model::{Layer, Line};
 pub use trilane_esp32_macros::include_model;

@@ -10,8 +10,7 @@ use static_cell::ConstStaticCell;
 use trilane_esp32::core::gguf::Gguf;
 use trilane_esp32::core::model::sampler::{Candidate, Sampler, SamplerConfig};
 use trilane_esp32::core::model::tokenizer::{Slot, Tokenizer, index_len, scratch_len};
-use trilane_esp32::core::model::utf8::Utf8Stream;
-use trilane_esp32::{Engine, Layer, Line, Model, include_model};
+use trilane_esp32::{Engine, Layer, Line, Model, Speaker, include_model};
 
 const MODEL: Model = include_model!("../../../../models/shakespeare.gguf");
 const VOCABULARY: usize = MODEL.header().vocabulary;
@@ -21,9 +20,6 @@ const TOKENS: usize = 32;
 /// Prompt and text; a token of the prompt is one of its bytes or more, and one begins the text.
 const CONTEXT: usize = PROMPT.len() + 1 + TOKENS;
 
-/// Bytes that the text of a token may have.
-const PIECE: usize = 64;
-
 static ARENA: ConstStaticCell<[Line; MODEL.arena_lines(CONTEXT)]> =
     ConstStaticCell::new([Line::ZERO; MODEL.arena_lines(CONTEXT)]);
 
@@ -32,43 +28,21 @@ fn main() -> ! {
     paint_stack();
     let file = or_exit(Gguf::parse(MODEL.bytes()));
     let mut index = [0; index_len(VOCABULARY)];
-    let tokenizer = or_exit(Tokenizer::read(&file, &mut index));
+    let mut speaker = Speaker {
+        tokenizer: or_exit(Tokenizer::read(&file, &mut index)),
+        sampler: or_exit(Sampler::new(SamplerConfig::default())),
+        candidates: &mut [Candidate::default(); VOCABULARY],
+    };
     let mut tokens = [0; CONTEXT];
     let mut slots = [Slot::default(); scratch_len(PROMPT.len())];
-    let prompt = or_exit(tokenizer.encode(PROMPT, &mut tokens, &mut slots));
+    let known = or_exit(speaker.tokenizer.encode(PROMPT, &mut tokens, &mut slots));
 
-    let arena = ARENA.take();
     let mut layers = [Layer::EMPTY; MODEL.layers()];
-    let engine = Engine::init(MODEL.bytes(), CONTEXT, &mut layers, arena);
-    let mut engine = or_exit(engine);
-    let mut sampler = or_exit(Sampler::new(SamplerConfig::default()));
-    let mut candidates = [Candidate::default(); VOCABULARY];
-    let mut characters = Utf8Stream::new();
-
+    let mut engine = or_exit(Engine::init(MODEL.bytes(), CONTEXT, &mut layers, ARENA.take()));
     print!("{PROMPT}");
     let start = instructions();
-    let mut known = prompt;
-    while known < CONTEXT
-        && let Some(&token) = tokens.get(engine.position())
-    {
-        let is_last = engine.position() + 1 == known;
-        let logits = or_exit(engine.step(token));
-        if !is_last {
-            continue;
-        }
-        let past = tokens.get(..known).unwrap_or_default();
-        let next = or_exit(sampler.sample(logits, past, &mut candidates));
-        let mut piece = [0; PIECE];
-        let len = or_exit(tokenizer.decode_piece(next, false, &mut piece));
-        let mut text = [0; Utf8Stream::output_len(PIECE)];
-        let piece = piece.get(..len).unwrap_or_default();
-        print!("{}", characters.push(piece, &mut text).unwrap_or_default());
-        if let Some(place) = tokens.get_mut(known) {
-            *place = next;
-        }
-        known += 1;
-    }
-    println!("{}", characters.finish());
+    or_exit(speaker.go_on(&mut engine, &mut tokens, known, &mut |text| print!("{text}")));
+    println!();
     let steps = engine.position();
     eprintln!("{} instructions a token", (instructions() - start) / steps as u64);
     eprintln!("{} bytes of arena, {} of stack", size_of_val(&ARENA), stack_bytes());
