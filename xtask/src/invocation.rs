@@ -63,7 +63,7 @@ impl Invocation {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null());
-        if let Some(folder) = self.folder {
+        if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
         for name in &self.cleared {

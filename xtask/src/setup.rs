@@ -40,7 +40,7 @@ fn install(requirement: Requirement) -> Result<(), String> {
         Requirement::QemuUser => apt_install(QEMU_PACKAGE),
         Requirement::Chromium => apt_install(CHROMIUM_PACKAGE),
         Requirement::Node => apt_install(NODE_PACKAGES),
-        Requirement::Program(_, package) => apt_install(package),
+        Requirement::Program(_, package) => apt_install(&[package]),
         Requirement::Miri => Err("not installed by setup".into()),
     }
 }
