@@ -21,12 +21,12 @@ export async function showCost(model) {
   status.textContent = 'Measuring…';
   try {
     const errors = await model.layerErrors();
-    const series = inOrder(Object.keys(errors)).map((lane) => ({ lane, errors: errors[lane] }));
-    if (series.every((one) => one.errors.every((error) => error === 0))) {
-      status.textContent = 'This file has a single lane, so nothing is lost.';
-      return;
-    }
-    status.textContent = '';
+    const lanes = inOrder(Object.keys(errors));
+    const best = laneNamed(lanes.pop()).name;
+    status.textContent = lanes.length === 0 ? `${best} is the only lane of this file.`
+      : `How far the output of each layer is from what it is at ${best}, the file's highest lane.`;
+    if (lanes.length === 0) return;
+    const series = lanes.map((lane) => ({ lane, errors: errors[lane] }));
     place.replaceChildren(keys(series), errorChart(series, summary(series)));
     fillTable(series);
   } catch (error) {

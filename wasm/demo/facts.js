@@ -3,9 +3,8 @@
 import { byId, bytes, element, number } from './page.js';
 
 /** Shows the facts of the model that was opened from `file`. */
-export function showFacts(info, { file, isBundled }) {
+export function showFacts(info, { file }) {
   byId('model-name').textContent = info.name || file;
-  byId('bundled').hidden = isBundled;
   const facts = [
     ['file', bytes(info.bytes)],
     ['architecture', info.architecture],
@@ -14,6 +13,7 @@ export function showFacts(info, { file, isBundled }) {
     ['heads', `${info.heads} / ${info.kvHeads}`],
     ['context', number(info.context)],
     ['vocabulary', number(info.vocabulary)],
+    ['computes with', info.build],
   ];
   byId('facts').replaceChildren(...facts.map(([name, value]) =>
     element('div', {}, element('dt', {}, name), element('dd', {}, value))));

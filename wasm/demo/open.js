@@ -28,12 +28,14 @@ export function startOpening({ load, opened, bundled }) {
       }
     } catch (error) {
       if (running === mine && !mine.signal.aborted) {
-        showProblem(problem, `${origin.file} could not be opened`, error);
+        const advice = last ? `${last.origin.file} stays open.` : '';
+        showProblem(problem, `${origin.file} could not be opened`, error, advice);
       }
     } finally {
       if (running === mine) {
         running = null;
         byId('loading').hidden = true;
+        byId('bundled').hidden = last?.origin.isBundled ?? false;
       }
     }
   }

@@ -38,14 +38,10 @@ export function number(value) {
 /** `1 token`, `2 tokens`. */
 export const counted = (count, what) => `${number(count)} ${what}${count === 1 ? '' : 's'}`;
 
-/** Shows an error in `place`: what did not work, the library's own words, and what to do. */
-export function showProblem(place, what, error, advice = '') {
-  const code = error.code ? [element('code', {}, String(error.code))] : [];
-  place.replaceChildren(
-    element('strong', {}, what),
-    element('p', {}, error.message || String(error)),
-    element('p', { className: 'hint' }, advice, advice && code.length ? ' ' : '', ...code),
-  );
+/** Shows an error in `place`: what did not work, the library's own words, and what holds now. */
+export function showProblem(place, what, error, now = '') {
+  place.replaceChildren(element('strong', {}, what), element('p', {}, error.message));
+  if (now) place.append(element('p', { className: 'hint' }, now));
   place.hidden = false;
 }
 

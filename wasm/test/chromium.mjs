@@ -22,24 +22,34 @@ const FLAGS = [
 ];
 
 /**
- * Starts the browser, hands it to `use` and closes it, whatever happens; resolves to what `use`
- * gives. What it is given is a Playwright context with an empty profile.
+ * Starts the browser with an empty profile. `browser` is a Playwright context; `close` ends it and
+ * removes the profile.
  */
-export async function withBrowser(use, options = {}) {
+export async function startBrowser() {
   const profile = await mkdtemp(path.join(tmpdir(), 'trilane-chromium-'));
+  const removeProfile = () => rm(profile, { recursive: true, force: true, maxRetries: 5 });
   try {
     const browser = await chromium.launchPersistentContext(profile, {
       executablePath: EXECUTABLE,
-      headless: true,
       args: FLAGS,
-      ...options,
     });
-    try {
-      return await use(browser);
-    } finally {
+    const close = async () => {
       await browser.close();
-    }
+      await removeProfile();
+    };
+    return { browser, close };
+  } catch (error) {
+    await removeProfile();
+    throw error;
+  }
+}
+
+/** Starts the browser, hands it to `use` and closes it whatever happens; gives what `use` gives. */
+export async function withBrowser(use) {
+  const { browser, close } = await startBrowser();
+  try {
+    return await use(browser);
   } finally {
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    await close();
   }
 }

@@ -1,0 +1,84 @@
+// The demo page as a test sees it: opened, watched, and used by its labels.
+
+import assert from 'node:assert/strict';
+
+/** A desk and a phone. */
+export const DESKTOP = { width: 1280, height: 900 };
+export const PHONE = { width: 360, height: 740 };
+
+/** Opens the page in a tab of its own and waits until the bundled model is ready for work. */
+export async function openDemo(browser, url, { build = 'simd128', size = DESKTOP } = {}) {
+  const demo = await openEmpty(browser, url, { build, size });
+  await demo.ready('trilane-shakespeare');
+  return demo;
+}
+
+/** The same without waiting. */
+export async function openEmpty(browser, url, { build = 'simd128', size = DESKTOP } = {}) {
+  const page = await browser.newPage();
+  const faults = [];
+  page.on('pageerror', (error) => faults.push(`error: ${error.stack}`));
+  page.on('crash', () => faults.push('the page crashed'));
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) faults.push(`console: ${message.text()}`);
+  });
+  page.on('request', (request) => {
+    if (!request.url().startsWith(url)) faults.push(`request: ${request.url()}`);
+  });
+  page.on('response', (response) => {
+    if (!response.ok()) faults.push(`${response.status()}: ${response.url()}`);
+  });
+  await page.setViewportSize(size);
+  await page.goto(`${url}?build=${build}`);
+  return new Demo(page, faults);
+}
+
+class Demo {
+  constructor(page, faults) {
+    this.page = page;
+    this.faults = faults;
+  }
+
+  /** Waits until the model of this name is open, its digests and figures shown where they come by themselves. */
+  async ready(name) {
+    await this.page.getByRole('heading', { name, exact: true }).waitFor();
+    await this.page.locator('#generate:enabled').waitFor();
+  }
+
+  /** Goes on with a prompt until the end; the text, prompt included. */
+  async write(options) {
+    await this.fill(options);
+    await this.page.getByRole('button', { name: 'Generate' }).click();
+    await this.page.locator('#write-status', { hasText: /^\d.* at / }).waitFor();
+    return this.text();
+  }
+
+  async fill({ prompt, lane, tokens, temperature = 0, seed = 0 }) {
+    if (lane) await this.page.locator(`#lanes [value="${lane}"]`).check({ force: true });
+    if (prompt) await this.page.getByLabel('Prompt').fill(prompt);
+    await this.page.getByLabel('Temperature').fill(String(temperature));
+    await this.page.getByLabel('Tokens, at most').fill(String(tokens));
+    await this.page.getByLabel('Seed').fill(String(seed));
+  }
+
+  text() {
+    return this.page.locator('#text').evaluate((node) => node.textContent);
+  }
+
+  openFile(file) {
+    return this.page.locator('#file').setInputFiles(file);
+  }
+
+  /** The digests computed in the page, by lane. */
+  async digests() {
+    await this.page.locator('#proof-all').waitFor();
+    return this.page.locator('#proof-rows tr').evaluateAll((rows) => Object.fromEntries(
+      rows.map((row) => [row.id.replace('proof-', ''), row.querySelector('code.here').textContent])));
+  }
+
+  /** Closes the tab; fails if anything went wrong that the page did not show. */
+  async close() {
+    await this.page.close();
+    assert.deepEqual(this.faults, []);
+  }
+}
