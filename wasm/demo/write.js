@@ -71,38 +71,53 @@ async function write(model, signal) {
   const prompt = byId('prompt').value;
   const lane = chosenLane();
   const [temperature, topP, maxTokens, seed] = OPTIONS.map((id) => byId(id).valueAsNumber);
+  const { name } = laneNamed(lane);
   const status = byId('write-status');
-  const written = byId('written');
   clearText(true);
   byId('given').textContent = prompt;
   byId('bytes').textContent = bytes(model.info.bytesPerToken[lane]);
-  status.textContent = 'Reading the prompt…';
-  const begin = performance.now();
-  let first = 0;
-  let count = 0;
-  const showRates = () => {
-    const seconds = (performance.now() - first) / 1000;
-    byId('count').textContent = number(count);
-    if (count > 1 && seconds > 0) byId('rate').textContent = number((count - 1) / seconds);
-  };
+  status.textContent = `Writing at ${name}…`;
+  const progress = new Progress();
   try {
-    const pieces = model.generate(prompt, { lane, temperature, topP, maxTokens, seed, signal });
-    for await (const piece of pieces) {
-      if (count === 0) {
-        first = performance.now();
-        status.textContent = `Writing at ${laneNamed(lane).name}…`;
-      }
-      count += 1;
-      written.append(piece);
-      showRates();
-    }
-    status.textContent = `${counted(count, 'token')} at ${laneNamed(lane).name}.`;
+    const options = { lane, temperature, topP, maxTokens, seed, signal };
+    for await (const piece of model.generate(prompt, options)) progress.add(piece);
+    status.textContent = `${counted(progress.count, 'token')} at ${name}.`;
   } catch (error) {
-    if (!signal.aborted) {
-      status.textContent = '';
-      showProblem(problem, 'The text could not be written', error);
-      return;
-    }
-    status.textContent = `Stopped after ${counted(count, 'token')}.`;
+    status.textContent = signal.aborted ? `Stopped after ${counted(progress.count, 'token')}.` : '';
+    if (!signal.aborted) showProblem(problem, 'The text could not be written', error);
+  } finally {
+    progress.paint();
+  }
+}
+
+/** The text so far and its speed, on the page once a frame. */
+class Progress {
+  count = 0;
+  #unseen = '';
+  #first = 0;
+  #isAsked = false;
+
+  add(piece) {
+    const now = performance.now();
+    if (this.count === 0) this.#first = now;
+    this.count += 1;
+    this.#unseen += piece;
+    this.rate = (1000 * (this.count - 1)) / (now - this.#first);
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    requestAnimationFrame(() => {
+      this.#isAsked = false;
+      this.paint();
+    });
+  }
+
+  paint() {
+    const text = byId('text');
+    const isAtEnd = text.scrollTop + text.clientHeight >= text.scrollHeight - 4;
+    byId('written').append(this.#unseen);
+    this.#unseen = '';
+    if (isAtEnd) text.scrollTop = text.scrollHeight;
+    byId('count').textContent = number(this.count);
+    if (this.rate > 0) byId('rate').textContent = number(this.rate);
   }
 }
