@@ -1,7 +1,7 @@
-// The page: opens a model, hands it to the panels, and switches between the builds.
+// The page: starts the engine, opens a model, hands it to the panels.
 
-import { Model } from './trilane/worker.js';
-import { byId } from './page.js';
+import { Model, init } from './trilane/worker.js';
+import { byId, showProblem } from './page.js';
 import { clearCost, showCost } from './cost.js';
 import { clearProof, showProof } from './proof.js';
 import { clearText, startWriting } from './write.js';
@@ -16,15 +16,32 @@ const PROMPTS = { bundled: 'ROMEO:\n', other: 'Once upon a time' };
 let model = null;
 
 const writing = startWriting(() => model);
+const load = (source, options) => Model.load(source, options);
 const opening = startOpening({ load, opened, bundled: BUNDLED });
-chooseBuild();
 byId('proof-run').addEventListener('click', () => prove(null));
 byId('cost-run').addEventListener('click', measure);
-opening.openBundled();
+start();
 
-function load(source, options) {
-  const build = byId('builds').querySelector('input:checked')?.value;
-  return Model.load(source, { ...options, build });
+async function start() {
+  try {
+    await startEngine();
+  } catch (error) {
+    showProblem(byId('load-problem'), 'The engine could not be started', error);
+    return;
+  }
+  opening.openBundled();
+}
+
+/** The address can name a build, as in `?build=baseline`; otherwise the best that runs is taken. */
+async function startEngine() {
+  const address = new URL(location.href);
+  const named = address.searchParams.get('build');
+  const { simd } = await init(named === null ? undefined : { simd: named !== 'baseline' });
+  byId('builds').querySelector(`[value="${simd ? 'simd128' : 'baseline'}"]`).checked = true;
+  byId('builds').addEventListener('change', ({ target }) => {
+    address.searchParams.set('build', target.value);
+    location.assign(address);
+  });
 }
 
 /** Takes over a model in place of the one before it. */
@@ -32,50 +49,40 @@ async function opened(loaded, origin) {
   await writing.stop();
   model?.dispose();
   model = loaded;
-  const { info } = model;
-  showFacts(info, origin);
-  offerLanes(info, (lane) => { document.documentElement.dataset.lane = lane; });
-  byId('builds').querySelector(`[value="${info.build}"]`).checked = true;
+  showFacts(model.info, origin);
+  offerLanes(model.info, (lane) => { document.documentElement.dataset.lane = lane; });
   suggestPrompt(origin);
-  clearText(true);
+  clearText();
   clearProof(origin);
   clearCost();
   // What takes a moment for a small model can take minutes for a large one: that one is asked for.
   byId('proof-run').hidden = origin.isBundled;
   byId('cost-run').hidden = origin.isBundled;
   if (!origin.isBundled) return;
-  const response = await fetch(NATIVE);
-  await prove(await response.json());
-  await measure();
+  prove(nativeDigests());
+  measure();
 }
 
-async function prove(native) {
+function prove(native) {
   byId('proof-run').hidden = true;
-  await showProof(model, native);
+  showProof(model, native);
 }
 
-async function measure() {
+function measure() {
   byId('cost-run').hidden = true;
-  await showCost(model);
+  showCost(model);
 }
 
-/** A prompt that suits the model, unless one has been typed. */
+/** What the native engine computed for the bundled model when the page was built. */
+async function nativeDigests() {
+  const response = await fetch(NATIVE);
+  if (!response.ok) throw new Error(`${NATIVE}: found status ${response.status}`);
+  return response.json();
+}
+
+/** A prompt that suits the model, unless another has been typed. */
 function suggestPrompt({ isBundled }) {
   const prompt = byId('prompt');
-  const suggestions = Object.values(PROMPTS);
-  if (prompt.value !== '' && !suggestions.includes(prompt.value)) return;
+  if (prompt.value !== '' && !Object.values(PROMPTS).includes(prompt.value)) return;
   prompt.value = isBundled ? PROMPTS.bundled : PROMPTS.other;
-}
-
-/** The address can name a build, as in `?build=baseline`; the switch opens the model again in it. */
-function chooseBuild() {
-  const address = new URL(location.href);
-  for (const input of byId('builds').querySelectorAll('input')) {
-    input.checked = input.value === address.searchParams.get('build');
-    input.addEventListener('change', () => {
-      address.searchParams.set('build', input.value);
-      history.replaceState(null, '', address);
-      opening.openAgain();
-    });
-  }
 }

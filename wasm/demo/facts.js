@@ -4,18 +4,26 @@ import { byId, bytes, element, number } from './page.js';
 
 /** Shows the facts of the model that was opened from `file`. */
 export function showFacts(info, { file }) {
-  byId('model-name').textContent = info.name || file;
+  byId('model-name').textContent = info.name ?? file;
   const facts = [
     ['file', bytes(info.bytes)],
+    ['weights', count(info.parameters)],
     ['architecture', info.architecture],
     ['layers', number(info.layers)],
-    ['width', number(info.width)],
-    ['heads', `${info.heads} / ${info.kvHeads}`],
+    ['width', number(info.dim)],
+    ['hidden', number(info.hidden)],
+    ['heads', info.heads === info.kvHeads ? number(info.heads) : `${info.heads} : ${info.kvHeads}`],
     ['context', number(info.context)],
     ['vocabulary', number(info.vocabulary)],
-    ['computes with', info.build],
   ];
   byId('facts').replaceChildren(...facts.map(([name, value]) =>
     element('div', {}, element('dt', {}, name), element('dd', {}, value))));
   byId('facts').hidden = false;
+}
+
+/** `1048576` as `1.05 M`. */
+function count(many) {
+  const units = ['', ' K', ' M', ' B'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(many, 1)) / 3));
+  return `${number(many / 1000 ** power)}${units[power]}`;
 }

@@ -1,32 +1,25 @@
-// The lanes: their names, their order, and the buttons that choose one.
+// The lanes: their names, and the buttons that choose one.
 
 import { byId, bytes, element } from './page.js';
 
-/** Lanes by the digits they read, fewest first. A tier is the digits that one step up adds. */
-export const LANES = [
-  { id: 'ternary', name: 'Ternary', tiers: [2] },
-  { id: 'bit3', name: 'Bit3', tiers: [3] },
-  { id: 'bit5', name: 'Bit5', tiers: [3, 2] },
-  { id: 'bit7', name: 'Bit7', tiers: [3, 2, 2] },
-  { id: 'float32', name: 'Float32', tiers: [] },
-];
+/** The lanes' names, and the digits that each tier of theirs has. */
+const LANES = {
+  ternary: { name: 'Ternary', tiers: [2] },
+  bit3: { name: 'Bit3', tiers: [3] },
+  bit5: { name: 'Bit5', tiers: [3, 2] },
+  bit7: { name: 'Bit7', tiers: [3, 2, 2] },
+  float32: { name: 'Float32', tiers: [] },
+};
 
 /** What is known of a lane by its id. */
-export const laneNamed = (id) => LANES.find((lane) => lane.id === id) ?? { id, name: id, tiers: [] };
-
-/** The ids in order, fewest digits first. */
-export function inOrder(ids) {
-  const place = (id) => LANES.findIndex((lane) => lane.id === id);
-  return [...ids].sort((a, b) => place(a) - place(b));
-}
+export const laneNamed = (id) => LANES[id];
 
 /** Offers the lanes that `info` has, and chooses the highest; `chosen(lane)` hears of each choice. */
 export function offerLanes(info, chosen) {
   const place = byId('lanes');
   place.querySelectorAll('label').forEach((label) => label.remove());
-  const ids = inOrder(info.lanes);
-  const most = Math.max(...ids.map((id) => info.bytesPerToken[id]));
-  for (const id of ids) place.append(choice(id, info.bytesPerToken[id], most, chosen));
+  const most = Math.max(...Object.values(info.bytesPerToken));
+  for (const id of info.lanes) place.append(choice(id, info.bytesPerToken[id], most, chosen));
   const best = place.querySelector('label:last-of-type input');
   best.checked = true;
   chosen(best.value);

@@ -1,17 +1,19 @@
 // The digests computed here, beside those of the native engine.
 
 import { byId, clearProblem, element, showProblem } from './page.js';
-import { inOrder, laneNamed } from './lanes.js';
+import { laneNamed } from './lanes.js';
 
 const table = byId('proof-table');
 const problem = byId('proof-problem');
 const pasted = byId('proof-paste');
 
+let subject = null;
 let digests = null;
 pasted.addEventListener('input', judgePasted);
 
 /** Clears the panel for another model; nothing is computed yet. */
 export function clearProof({ file, isBundled }) {
+  subject = null;
   digests = null;
   table.hidden = true;
   clearProblem(problem);
@@ -23,32 +25,37 @@ export function clearProof({ file, isBundled }) {
 }
 
 /**
- * Computes the digest of each lane and shows it. `native`, where there is one, is what
+ * Computes the digests of a model and shows them. `native`, where there is one, resolves to what
  * `trilane verify --json` printed for the same file.
  */
 export async function showProof(model, native) {
   const status = byId('proof-status');
+  subject = model;
   status.textContent = 'Computing…';
   try {
-    const found = {};
-    for (const lane of inOrder(model.info.lanes)) found[lane] = await model.digest({ lane });
-    found.all = await model.digest();
-    digests = found;
-    fill(native);
-    status.textContent = native
-      ? `The native digests were computed with ${native.level} when this page was built.`
-      : '';
+    const [here, other] = await Promise.all([model.digests(), native]);
+    if (subject !== model) return;
+    digests = byLane(here);
+    fill(other && byLane(other));
+    status.textContent = other
+      ? `The native digests were computed with ${other.level} when this page was built.` : '';
     judgePasted();
   } catch (error) {
+    if (subject !== model) return;
     status.textContent = '';
     showProblem(problem, 'The digests could not be computed', error);
   }
 }
 
+/** The digest of each lane, and of them all. */
+const byLane = ({ digest, lanes }) => ({
+  ...Object.fromEntries(Object.entries(lanes).map(([lane, of]) => [lane, of.digest])),
+  all: digest,
+});
+
 function fill(native) {
-  const other = native && { ...mapValues(native.lanes, (lane) => lane.digest), all: native.digest };
   byId('proof-rows').replaceChildren(...Object.entries(digests).map(([lane, here]) =>
-    row(lane, here, other && other[lane])));
+    row(lane, here, native?.[lane])));
   table.hidden = false;
 }
 
@@ -90,6 +97,3 @@ function judgePasted() {
 
 /** A file name as a shell takes it. */
 const quoted = (file) => (/^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`);
-
-const mapValues = (object, change) =>
-  Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));

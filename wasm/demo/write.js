@@ -6,14 +6,18 @@ import { chosenLane, laneNamed } from './lanes.js';
 const form = byId('write');
 const button = byId('generate');
 const problem = byId('write-problem');
+const status = byId('write-status');
 const OPTIONS = ['temperature', 'top-p', 'max-tokens', 'seed'];
 
-/** Lets the form write with whatever model `current()` gives. */
+/** Why a text ended, where it was not the number of tokens. */
+const ENDS = { text: '; the model ended the text', context: '; its context is full' };
+
+/** Lets the form write with whatever model `current()` gives; `stop` waits until it has stopped. */
 export function startWriting(current) {
   let running = null;
   let done = Promise.resolve();
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault();
+
+  async function submit() {
     if (running) {
       running.abort();
       return;
@@ -28,96 +32,102 @@ export function startWriting(current) {
     running = null;
     button.textContent = 'Generate';
     form.classList.remove('busy');
+  }
+
+  function stop() {
+    running?.abort();
+    return done;
+  }
+
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    submit();
   });
   byId('prompt').addEventListener('keydown', (event) => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !running) form.requestSubmit();
+    const isAsked = event.key === 'Enter' && (event.ctrlKey || event.metaKey);
+    if (isAsked && !running && !button.disabled) submit();
   });
   document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape') running?.abort();
+    if (event.key === 'Escape') stop();
   });
-  return {
-    stop() {
-      running?.abort();
-      return done;
-    },
-  };
+  return { stop };
 }
 
-/** Takes away the last text, and says whether a new one can be asked for. */
-export function clearText(isReady) {
-  button.disabled = !isReady;
+/** Makes room for another text, which can be asked for from now on. */
+export function clearText() {
+  button.disabled = false;
   clearProblem(problem);
-  byId('given').textContent = '';
-  byId('written').textContent = '';
-  byId('write-status').textContent = '';
+  for (const id of ['given', 'written', 'write-status']) byId(id).textContent = '';
   for (const id of ['rate', 'count', 'bytes']) byId(id).textContent = '–';
 }
 
+/** Whether every option can be used; says so where one cannot. */
 function isValid() {
   const wrong = OPTIONS.map(byId).find((input) => !input.validity.valid);
   if (!wrong) return true;
-  const { min, max } = wrong;
-  const name = wrong.labels[0].textContent;
-  showProblem(problem, `${name} cannot be used as it is`, {
-    message: wrong.validity.badInput || wrong.validity.valueMissing
-      ? 'It must be a number.'
-      : `It must be a number from ${min} to ${max}${wrong.step === '1' ? ', without a fraction' : ''}.`,
+  const whole = wrong.step === '1' ? 'whole ' : '';
+  showProblem(problem, `${wrong.labels[0].textContent} cannot be used as it is`, {
+    message: `It must be a ${whole}number from ${wrong.min} to ${wrong.max}.`,
   });
   wrong.focus();
   return false;
 }
 
+/** Writes one text. */
 async function write(model, signal) {
   const prompt = byId('prompt').value;
   const lane = chosenLane();
   const [temperature, topP, maxTokens, seed] = OPTIONS.map((id) => byId(id).valueAsNumber);
   const { name } = laneNamed(lane);
-  const status = byId('write-status');
-  clearText(true);
+  clearText();
   byId('given').textContent = prompt;
   byId('bytes').textContent = bytes(model.info.bytesPerToken[lane]);
   status.textContent = `Writing at ${name}…`;
-  const progress = new Progress();
+  const generation = model.generate(prompt, { lane, temperature, topP, maxTokens, seed, signal });
+  let unseen = '';
+  const show = () => {
+    append(unseen);
+    unseen = '';
+    showStats(generation.stats);
+  };
+  const showSoon = oncePerFrame(show);
   try {
-    const options = { lane, temperature, topP, maxTokens, seed, signal };
-    for await (const piece of model.generate(prompt, options)) progress.add(piece);
-    status.textContent = `${counted(progress.count, 'token')} at ${name}.`;
+    for await (const piece of generation) {
+      unseen += piece;
+      showSoon();
+    }
+    const { tokens, end } = generation.stats;
+    status.textContent = `${counted(tokens, 'token')} at ${name}${ENDS[end] ?? ''}.`;
   } catch (error) {
-    status.textContent = signal.aborted ? `Stopped after ${counted(progress.count, 'token')}.` : '';
+    const { tokens } = generation.stats;
+    status.textContent = signal.aborted ? `Stopped after ${counted(tokens, 'token')}.` : '';
     if (!signal.aborted) showProblem(problem, 'The text could not be written', error);
-  } finally {
-    progress.paint();
   }
+  show();
 }
 
-/** The text so far and its speed, on the page once a frame. */
-class Progress {
-  count = 0;
-  #unseen = '';
-  #first = 0;
-  #isAsked = false;
+/** Adds to the text, and keeps its end in sight if it was. */
+function append(text) {
+  const place = byId('text');
+  const isAtEnd = place.scrollTop + place.clientHeight >= place.scrollHeight - 4;
+  byId('written').append(text);
+  if (isAtEnd) place.scrollTop = place.scrollHeight;
+}
 
-  add(piece) {
-    const now = performance.now();
-    if (this.count === 0) this.#first = now;
-    this.count += 1;
-    this.#unseen += piece;
-    this.rate = (1000 * (this.count - 1)) / (now - this.#first);
-    if (this.#isAsked) return;
-    this.#isAsked = true;
+function showStats({ tokens, tokensPerSecond }) {
+  byId('count').textContent = number(tokens);
+  if (tokensPerSecond > 0) byId('rate').textContent = number(tokensPerSecond);
+}
+
+/** A function that has `paint` called with the next frame, once however often it was asked for. */
+function oncePerFrame(paint) {
+  let isAsked = false;
+  return () => {
+    if (isAsked) return;
+    isAsked = true;
     requestAnimationFrame(() => {
-      this.#isAsked = false;
-      this.paint();
+      isAsked = false;
+      paint();
     });
-  }
-
-  paint() {
-    const text = byId('text');
-    const isAtEnd = text.scrollTop + text.clientHeight >= text.scrollHeight - 4;
-    byId('written').append(this.#unseen);
-    this.#unseen = '';
-    if (isAtEnd) text.scrollTop = text.scrollHeight;
-    byId('count').textContent = number(this.count);
-    if (this.rate > 0) byId('rate').textContent = number(this.rate);
-  }
+  };
 }
