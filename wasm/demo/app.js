@@ -1,7 +1,8 @@
-// The page: starts the engine, opens a model, hands it to the panels.
+// The page: opens a model with the build that was chosen, and hands it to the panels.
 
+import { hasSimd } from './trilane/index.js';
 import { Model, init } from './trilane/worker.js';
-import { byId, showProblem } from './page.js';
+import { byId } from './page.js';
 import { clearCost, showCost } from './cost.js';
 import { clearProof, showProof } from './proof.js';
 import { clearText, startWriting } from './write.js';
@@ -15,33 +16,33 @@ const PROMPTS = { bundled: 'ROMEO:\n', other: 'Once upon a time' };
 
 let model = null;
 
+const builds = byId('builds');
 const writing = startWriting(() => model);
-const load = (source, options) => Model.load(source, options);
 const opening = startOpening({ load, opened, bundled: BUNDLED });
 byId('proof-run').addEventListener('click', () => prove(null));
 byId('cost-run').addEventListener('click', measure);
-start();
-
-async function start() {
-  try {
-    await startEngine();
-  } catch (error) {
-    showProblem(byId('load-problem'), 'The engine could not be started', error);
-    return;
-  }
-  opening.openBundled();
-}
+offerBuilds();
+opening.openBundled();
 
 /** The address can name a build, as in `?build=baseline`; otherwise the best that runs is taken. */
-async function startEngine() {
+function offerBuilds() {
   const address = new URL(location.href);
   const named = address.searchParams.get('build');
-  const { simd } = await init(named === null ? undefined : { simd: named !== 'baseline' });
-  byId('builds').querySelector(`[value="${simd ? 'simd128' : 'baseline'}"]`).checked = true;
-  byId('builds').addEventListener('change', ({ target }) => {
+  const [simd, baseline] = builds.querySelectorAll('input');
+  simd.disabled = !hasSimd();
+  (named === 'baseline' || simd.disabled ? baseline : simd).checked = true;
+  builds.addEventListener('change', ({ target }) => {
     address.searchParams.set('build', target.value);
-    location.assign(address);
+    history.replaceState(null, '', address);
+    opening.openAgain();
   });
+}
+
+const chosenBuild = () => builds.querySelector('input:checked').value;
+
+async function load(source, options) {
+  await init({ simd: chosenBuild() === 'simd128' });
+  return Model.load(source, options);
 }
 
 /** Takes over a model in place of the one before it. */
@@ -49,7 +50,7 @@ async function opened(loaded, origin) {
   await writing.stop();
   model?.dispose();
   model = loaded;
-  showFacts(model.info, origin);
+  showFacts(model.info, origin, chosenBuild());
   offerLanes(model.info, (lane) => { document.documentElement.dataset.lane = lane; });
   suggestPrompt(origin);
   clearText();

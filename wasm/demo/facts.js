@@ -2,8 +2,8 @@
 
 import { byId, bytes, element, number } from './page.js';
 
-/** Shows the facts of the model that was opened from `file`. */
-export function showFacts(info, { file }) {
+/** Shows the facts of the model that was opened from `file` and runs in `build`. */
+export function showFacts(info, { file }, build) {
   byId('model-name').textContent = info.name ?? file;
   const facts = [
     ['file', bytes(info.bytes)],
@@ -15,6 +15,7 @@ export function showFacts(info, { file }) {
     ['heads', info.heads === info.kvHeads ? number(info.heads) : `${info.heads} : ${info.kvHeads}`],
     ['context', number(info.context)],
     ['vocabulary', number(info.vocabulary)],
+    ['build', build],
   ];
   byId('facts').replaceChildren(...facts.map(([name, value]) =>
     element('div', {}, element('dt', {}, name), element('dd', {}, value))));

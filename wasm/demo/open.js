@@ -23,25 +23,26 @@ export function startOpening({ load, opened, bundled }) {
       const model = await load(source, { onProgress, signal: mine.signal });
       if (running !== mine) model.dispose();
       else {
-        last = origin;
+        last = { source, origin };
         await opened(model, origin);
       }
     } catch (error) {
       if (running === mine && !mine.signal.aborted) {
-        const now = last ? `${last.file} stays open.` : '';
+        const now = last ? `${last.origin.file} stays open.` : '';
         showProblem(problem, 'The file could not be opened', error, now);
       }
     } finally {
       if (running === mine) {
         running = null;
         byId('loading').hidden = true;
-        byId('bundled').hidden = last?.isBundled ?? false;
+        byId('bundled').hidden = last?.origin.isBundled ?? false;
       }
     }
   }
 
   const openFile = (file) => open(file, { file: file.name, isBundled: false });
   const openBundled = () => open(bundled.source, { file: bundled.file, isBundled: true });
+  const openAgain = () => (last ? open(last.source, last.origin) : openBundled());
   byId('load-cancel').addEventListener('click', () => running?.abort());
   byId('bundled').addEventListener('click', openBundled);
   byId('file').addEventListener('change', ({ target }) => {
@@ -49,7 +50,7 @@ export function startOpening({ load, opened, bundled }) {
     target.value = '';
   });
   listenForDrops(openFile);
-  return { openBundled };
+  return { openBundled, openAgain };
 }
 
 function showLoading(file) {

@@ -1,11 +1,15 @@
 // A headless Chromium for tests: Debian's, with a profile of its own that goes with it.
 
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { chromium } from 'playwright-core';
 
 export { serve } from '../serve.mjs';
+
+// The development dependencies are installed there, not beside the sources.
+const tools = createRequire(new URL('../../target/npm/tools/package.json', import.meta.url));
+const { chromium } = tools('playwright-core');
 
 /** Where the browser is; `CHROMIUM` names another. */
 const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';

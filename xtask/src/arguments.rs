@@ -11,8 +11,10 @@ pub(crate) enum Request {
     List,
     /// Install what is missing, and nothing else.
     Setup,
-    /// Build the npm package.
+    /// Build the npm package and the demo page.
     Wasm,
+    /// Build them and serve the page.
+    Demo,
     /// Run test steps.
     Test(Selection),
 }
@@ -39,6 +41,8 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
         "setup" => Err("setup takes no arguments".into()),
         "wasm" if rest.is_empty() => Ok(Request::Wasm),
         "wasm" => Err("wasm takes no arguments".into()),
+        "demo" if rest.is_empty() => Ok(Request::Demo),
+        "demo" => Err("demo takes no arguments".into()),
         "test" => parse_test(rest),
         other => Err(format!("unknown task `{other}`; `cargo xtask help` lists them")),
     }
@@ -95,7 +99,8 @@ cargo xtask test [OPTIONS]   check everything: lints, tests, every target that c
     --keep-going         run the remaining steps after a failed one (the default)
     --fail-fast          stop at the first failed step
 cargo xtask setup            install what the tests need and this machine lacks
-cargo xtask wasm             build the npm package in target/npm/trilane
+cargo xtask wasm             build the npm package in target/npm/trilane, the demo page in target/demo
+cargo xtask demo             build them and serve the page on localhost
 cargo xtask help             print this text
 
 Steps of test:
@@ -150,5 +155,6 @@ mod tests {
         assert!(parsed("test --fast").unwrap_err().contains("`--fast`"));
         assert!(parsed("setup now").is_err());
         assert!(parsed("wasm now").is_err());
+        assert!(parsed("demo now").is_err());
     }
 }

@@ -56,6 +56,10 @@ fn perform() -> Result<bool, String> {
             enter_repository()?;
             npm::build().map(|()| true)
         }
+        Request::Demo => {
+            enter_repository()?;
+            npm::demo::serve().map(|()| true)
+        }
         Request::Test(selection) => {
             enter_repository()?;
             Ok(test_run::run(&selection))

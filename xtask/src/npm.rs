@@ -6,13 +6,15 @@
 //! target/npm/trilane   the package
 //! target/npm/check     a project that installed it, for the tests in Node
 //! target/npm/site      another, for the tests in a browser
+//! target/npm/demo      the demo page while it is built
+//! target/demo          the demo page
 //! ```
 
 mod check;
+pub(crate) mod demo;
 mod package;
 
 pub(crate) use check::{check, check_browser};
-pub(crate) use package::build;
 
 use crate::invocation::Invocation;
 use std::fs;
@@ -23,6 +25,15 @@ const STAGE: &str = "target/npm/stage";
 const PACKAGE: &str = "target/npm/trilane";
 const CHECK: &str = "target/npm/check";
 const SITE: &str = "target/npm/site";
+
+/// Builds the package and the demo page.
+///
+/// # Errors
+/// What failed.
+pub(crate) fn build() -> Result<(), String> {
+    package::build()?;
+    demo::build()
+}
 
 /// Installs the development dependencies if they are not those of the lock file.
 fn install_tools() -> Result<(), String> {

@@ -151,6 +151,13 @@ pub(crate) const STEPS: &[Step] = &[
         work: Work::Check(|| npm::check_browser().map(|()| String::new())),
     },
     Step {
+        name: "browser",
+        about: "the demo page in Chromium writes and computes what the native engine does",
+        full: false,
+        needs: &[WASM, Requirement::Node, Requirement::Chromium],
+        work: Work::Task(npm::demo::check),
+    },
+    Step {
         name: "aarch64-dotprod",
         about: "tests under emulation of 64-bit Arm with the dot product instructions",
         full: false,

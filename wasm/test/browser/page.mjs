@@ -16,7 +16,7 @@ export async function openDemo(browser, url, { build = 'simd128', size = DESKTOP
 /** The same without waiting. */
 export async function openEmpty(browser, url, { build = 'simd128', size = DESKTOP } = {}) {
   const page = await browser.newPage();
-  const faults = [];
+  const [faults, engines] = [[], []];
   page.on('pageerror', (error) => faults.push(`error: ${error.stack}`));
   page.on('crash', () => faults.push('the page crashed'));
   page.on('console', (message) => {
@@ -27,19 +27,23 @@ export async function openEmpty(browser, url, { build = 'simd128', size = DESKTO
   });
   page.on('response', (response) => {
     if (!response.ok()) faults.push(`${response.status()}: ${response.url()}`);
+    if (response.url().endsWith('.wasm')) engines.push(response.url().split('/').at(-1));
   });
   await page.setViewportSize(size);
   await page.goto(`${url}?build=${build}`);
-  return new Demo(page, faults);
+  return new Demo(page, faults, engines);
 }
 
 class Demo {
-  constructor(page, faults) {
+  constructor(page, faults, engines) {
     this.page = page;
+    /** What went wrong without the page's showing it. */
     this.faults = faults;
+    /** The .wasm files that were fetched. */
+    this.engines = engines;
   }
 
-  /** Waits until the model of this name is open, its digests and figures shown where they come by themselves. */
+  /** Waits until the model of this name is open. */
   async ready(name) {
     await this.page.getByRole('heading', { name, exact: true }).waitFor();
     await this.page.locator('#generate:enabled').waitFor();
@@ -76,7 +80,7 @@ class Demo {
       rows.map((row) => [row.id.replace('proof-', ''), row.querySelector('code.here').textContent])));
   }
 
-  /** Closes the tab; fails if anything went wrong that the page did not show. */
+  /** Closes the tab; fails if there were faults. */
   async close() {
     await this.page.close();
     assert.deepEqual(this.faults, []);

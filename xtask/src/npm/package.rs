@@ -29,7 +29,7 @@ const FEATURES: [&str; 6] = [
 /// # Errors
 /// What failed: a command, a file, a .wasm file above the budget, or builds that need different
 /// glue.
-pub(crate) fn build() -> Result<(), String> {
+pub(super) fn build() -> Result<(), String> {
     install_tools()?;
     replace_folder(STAGE)?;
     let mut glue = Vec::new();
