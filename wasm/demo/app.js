@@ -38,7 +38,9 @@ function offerBuilds() {
   });
 }
 
-const chosenBuild = () => builds.querySelector('input:checked').value;
+function chosenBuild() {
+  return builds.querySelector('input:checked').value;
+}
 
 async function load(source, options) {
   await init({ simd: chosenBuild() === 'simd128' });

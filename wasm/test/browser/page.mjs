@@ -6,6 +6,9 @@ import assert from 'node:assert/strict';
 export const DESKTOP = { width: 1280, height: 900 };
 export const PHONE = { width: 360, height: 740 };
 
+/** The longest that any one thing may take. */
+const TIMEOUT_MS = 15_000;
+
 /** Opens the page in a tab of its own and waits until the bundled model is ready for work. */
 export async function openDemo(browser, url, { build = 'simd128', size = DESKTOP } = {}) {
   const demo = await openEmpty(browser, url, { build, size });
@@ -29,6 +32,7 @@ export async function openEmpty(browser, url, { build = 'simd128', size = DESKTO
     if (!response.ok()) faults.push(`${response.status()}: ${response.url()}`);
     if (response.url().endsWith('.wasm')) engines.push(response.url().split('/').at(-1));
   });
+  page.setDefaultTimeout(TIMEOUT_MS);
   await page.setViewportSize(size);
   await page.goto(`${url}?build=${build}`);
   return new Demo(page, faults, engines);
@@ -45,7 +49,10 @@ class Demo {
 
   /** Waits until the model of this name is open. */
   async ready(name) {
-    await this.page.getByRole('heading', { name, exact: true }).waitFor();
+    const heading = this.page.getByRole('heading', { name, exact: true });
+    const refused = this.page.locator('#load-problem');
+    await heading.or(refused).first().waitFor();
+    assert.deepEqual([await refused.textContent(), ...this.faults], ['']);
     await this.page.locator('#generate:enabled').waitFor();
   }
 

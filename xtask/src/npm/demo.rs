@@ -52,8 +52,8 @@ pub(crate) fn check() -> Result<(), String> {
 
 /// What the engine of this machine computes for the page's model.
 fn native_digests() -> Result<String, String> {
+    Invocation::new("cargo build --release -p trilane-cli").run()?;
     let verify = Invocation::new("cargo run --release --quiet -p trilane-cli -- verify --json");
-    println!("   $ {verify} {MODEL}");
     let output = verify.arguments(&[MODEL]).output();
     output.ok_or_else(|| format!("{MODEL}: the native engine computed no digests"))
 }
