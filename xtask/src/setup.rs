@@ -1,5 +1,4 @@
-//! Installing what the tests need: targets and components by rustup; emulators, a C compiler and
-//! the browser by apt.
+//! Installing what the tests need: targets and components by rustup, the rest by apt.
 
 use crate::invocation::Invocation;
 use crate::requirement::{INSTALLED_BY_SETUP, Requirement};
@@ -12,9 +11,6 @@ const CHROMIUM_PACKAGE: &[&str] = &["chromium"];
 
 /// Debian's packages of Node, which are new enough from Debian 13 on.
 const NODE_PACKAGES: &[&str] = &["nodejs", "npm"];
-
-/// Debian's package of the browser.
-const CHROMIUM_PACKAGE: &[&str] = &["chromium"];
 
 /// Installs every missing requirement and returns those that are still missing, with the reason.
 pub(crate) fn install_missing() -> Vec<(Requirement, String)> {

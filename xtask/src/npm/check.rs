@@ -62,7 +62,7 @@ fn tests() -> Result<Vec<String>, String> {
 }
 
 /// Lets tests find the repository and the native command, which is built.
-fn native(run: Invocation) -> Result<Invocation, String> {
+pub(super) fn native(run: Invocation) -> Result<Invocation, String> {
     Invocation::new("cargo build -p trilane-cli").run()?;
     let command: PathBuf = cargo_target()?.join("debug/trilane");
     Ok(run

@@ -1,5 +1,6 @@
 //! The demo page with all that it asks for, ready for any static host; and serving it.
 
+use super::check::native;
 use super::{PACKAGE, copy, package, remove_folder, replace_folder};
 use crate::invocation::Invocation;
 use std::fs;
@@ -47,15 +48,15 @@ pub(crate) fn serve() -> Result<(), String> {
 pub(crate) fn check() -> Result<(), String> {
     package::ensure()?;
     build()?;
-    Invocation::new("node --test --test-reporter=spec wasm/test/browser/").run()
+    native(Invocation::new("node --test --test-reporter=spec wasm/test/demo/demo.test.mjs"))?.run()
 }
 
 /// What the engine of this machine computes for the page's model.
 fn native_digests() -> Result<String, String> {
-    Invocation::new("cargo build --release -p trilane-cli").run()?;
-    let verify = Invocation::new("cargo run --release --quiet -p trilane-cli -- verify --json");
-    let output = verify.arguments(&[MODEL]).output();
-    output.ok_or_else(|| format!("{MODEL}: the native engine computed no digests"))
+    Invocation::new("cargo build -p trilane-cli").run()?;
+    let verify = Invocation::new("cargo run --quiet -p trilane-cli -- verify --json");
+    let digests = verify.arguments(&[MODEL]).output();
+    digests.ok_or_else(|| format!("{MODEL}: the native engine computed no digests"))
 }
 
 /// Copies the files of a folder, but for what is written for readers of the repository.

@@ -8,6 +8,22 @@ use std::time::SystemTime;
 
 const TRIPLE: &str = "wasm32-unknown-unknown";
 
+/// What the package is made of.
+const SOURCES: [&str; 12] = [
+    "Cargo.lock",
+    "Cargo.toml",
+    "core",
+    "std-ext",
+    "wasm/Cargo.toml",
+    "wasm/README.md",
+    "wasm/js",
+    "wasm/package-lock.json",
+    "wasm/package.json",
+    "wasm/src",
+    "wasm/tsconfig.json",
+    "xtask",
+];
+
 /// The largest that a .wasm file may be.
 const BUDGET_BYTES: u64 = 250_000;
 
@@ -58,9 +74,8 @@ pub(super) fn build() -> Result<(), String> {
 /// As [`build`].
 pub(crate) fn ensure() -> Result<(), String> {
     let built = fs::metadata(format!("{PACKAGE}/package.json")).and_then(|file| file.modified());
-    let sources = ["core", "std-ext", "wasm", "xtask", "Cargo.toml", "Cargo.lock"];
     match built {
-        Ok(built) if sources.iter().all(|path| newest(Path::new(path)) < Some(built)) => {
+        Ok(built) if SOURCES.iter().all(|path| newest(Path::new(path)) < Some(built)) => {
             println!("   {PACKAGE} is newer than every source");
             Ok(())
         }

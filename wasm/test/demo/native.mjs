@@ -1,17 +1,11 @@
 // What the native engine says, to compare with what the page says.
+//
+// From the environment, set by `cargo xtask test --only browser`: TRILANE_CLI (the native command).
 
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-/** The root of the repository. */
-export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-
-/** The output of `trilane` with these arguments, and what it reports beside it. */
-export async function trilane(...words) {
-  const command = ['run', '--release', '--quiet', '-p', 'trilane-cli', '--', ...words];
-  return promisify(execFile)('cargo', command, { cwd: ROOT });
-}
+const trilane = (...words) => promisify(execFile)(process.env.TRILANE_CLI, words);
 
 /** The text that `trilane run` writes, prompt included. */
 export async function text(model, { prompt, lane, tokens, temperature = 0, seed = 0 }) {

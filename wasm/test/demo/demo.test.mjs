@@ -1,4 +1,6 @@
 // The demo page in Chromium: what it writes and computes are the native engine's text and digests.
+//
+// From the environment, set by `cargo xtask test --only browser`: TRILANE_ROOT (the repository).
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -10,10 +12,11 @@ import { serve, startBrowser } from '../chromium.mjs';
 import * as native from './native.mjs';
 import { DESKTOP, PHONE, openDemo, openEmpty } from './page.mjs';
 
-const SITE = process.env.TRILANE_DEMO ?? path.join(native.ROOT, 'target/demo');
-const PICTURES = path.join(SITE, '../demo-screenshots');
-const SHAKESPEARE = path.join(native.ROOT, 'models/shakespeare.gguf');
-const STORIES = path.join(native.ROOT, '../shared/data/stories260K-f32.gguf');
+const ROOT = process.env.TRILANE_ROOT;
+const SITE = path.join(ROOT, 'target/demo');
+const PICTURES = path.join(ROOT, 'target/demo-screenshots');
+const SHAKESPEARE = path.join(ROOT, 'models/shakespeare.gguf');
+const STORIES = path.join(ROOT, '../shared/data/stories260K-f32.gguf');
 const LANES = ['bit3', 'bit5', 'bit7'];
 const BUILDS = ['simd128', 'baseline'];
 const PROMPT = 'ROMEO:\n';
@@ -182,7 +185,7 @@ describe('the demo page', () => {
 
   it('opens a file that is dropped', async () => {
     const demo = await openDemo(browser, server.url);
-    const bytes = [...await readFile(path.join(native.ROOT, 'LICENSE-MIT'))];
+    const bytes = [...await readFile(path.join(ROOT, 'LICENSE-MIT'))];
     await demo.page.evaluate((content) => {
       const dataTransfer = new DataTransfer();
       dataTransfer.items.add(new File([new Uint8Array(content)], 'dropped.gguf'));
