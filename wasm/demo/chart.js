@@ -40,7 +40,7 @@ function* decades(low, high, y) {
     const at = y(10 ** power);
     yield svg('line', { class: 'grid', x1: PLOT.left, x2: PLOT.right, y1: at, y2: at });
     if ((power - low) % every === 0) {
-      yield svg('text', { class: 'tick', x: PLOT.left - 8, y: at + 4, 'text-anchor': 'end' }, percent(10 ** power));
+      yield svg('text', { class: 'tick', x: PLOT.left - 8, y: at + 4, 'text-anchor': 'end' }, percent(10 ** power, 1));
     }
   }
 }
@@ -66,8 +66,6 @@ export const legend = (lane) => svg('svg', { viewBox: '0 0 24 12', width: 24, he
   svg('g', { class: 'series', 'data-lane': lane }, svg('polyline', { points: '0,6 24,6' }), mark(lane, 12, 6)));
 
 /** `0.0134` as `1.3%`. */
-export function percent(share) {
-  const value = share * 100;
-  if (value === 0) return '0';
-  return `${Number(value.toPrecision(2)).toLocaleString('en', { maximumFractionDigits: 12 })}%`;
-}
+export const percent = (share, digits = 2) => share.toLocaleString('en', {
+  style: 'percent', minimumSignificantDigits: digits, maximumSignificantDigits: digits,
+});

@@ -72,8 +72,10 @@ class Demo {
     await this.page.getByLabel('Seed').fill(String(seed));
   }
 
-  text() {
-    return this.page.locator('#text').evaluate((node) => node.textContent);
+  /** The prompt and what follows it, as the page shows them. */
+  async text() {
+    const parts = await this.page.locator('#given, #written').allTextContents();
+    return parts.join('');
   }
 
   openFile(file) {
