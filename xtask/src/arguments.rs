@@ -15,6 +15,11 @@ pub(crate) enum Request {
     Wasm,
     /// Build them and serve the page.
     Demo,
+    /// Run the conformance program everywhere; make what it prints the manifest if asked to.
+    Conformance {
+        /// Whether the manifest is written.
+        bless: bool,
+    },
     /// Run test steps.
     Test(Selection),
 }
@@ -43,6 +48,11 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
         "wasm" => Err("wasm takes no arguments".into()),
         "demo" if rest.is_empty() => Ok(Request::Demo),
         "demo" => Err("demo takes no arguments".into()),
+        "conformance" => match rest {
+            [] => Ok(Request::Conformance { bless: false }),
+            [option] if option == "--bless" => Ok(Request::Conformance { bless: true }),
+            _ => Err("conformance takes no arguments but --bless".into()),
+        },
         "test" => parse_test(rest),
         other => Err(format!("unknown task `{other}`; `cargo xtask help` lists them")),
     }
@@ -101,6 +111,8 @@ cargo xtask test [OPTIONS]   check everything: lints, tests, every target that c
 cargo xtask setup            install what the tests need and this machine lacks
 cargo xtask wasm             build the npm package in target/npm/trilane, the demo page in target/demo
 cargo xtask demo             build them and serve the page on localhost
+cargo xtask conformance      run the conformance program on every target, compare the digests
+    --bless              make this machine's digests the manifest tests/conformance/golden.txt
 cargo xtask help             print this text
 
 Steps of test:

@@ -75,6 +75,11 @@ pub(crate) fn check() -> Result<String, String> {
     Ok(remarks.join("; "))
 }
 
+/// What the conformance program prints on every board.
+pub(crate) fn conformance() -> Result<Vec<(&'static str, String)>, String> {
+    BOARDS.iter().map(|board| Ok((board.triple, board.run("conformance")?))).collect()
+}
+
 impl Board {
     /// Builds and runs a program in Rust; what it prints.
     fn run(&self, program: &str) -> Result<String, String> {

@@ -10,6 +10,7 @@
 )]
 
 mod arguments;
+mod conformance;
 mod cpu;
 mod elf;
 mod firmware;
@@ -59,6 +60,12 @@ fn perform() -> Result<bool, String> {
         Request::Demo => {
             enter_repository()?;
             npm::demo::serve().map(|()| true)
+        }
+        Request::Conformance { bless } => {
+            enter_repository()?;
+            setup::install_missing();
+            println!("{}", conformance::run(bless)?);
+            Ok(true)
         }
         Request::Test(selection) => {
             enter_repository()?;

@@ -36,7 +36,7 @@ pub(crate) fn build() -> Result<(), String> {
 }
 
 /// Installs the development dependencies if they are not those of the lock file.
-fn install_tools() -> Result<(), String> {
+pub(crate) fn install_tools() -> Result<(), String> {
     let lock = read("wasm/package-lock.json")?;
     let installed = Path::new(TOOLS).join("package-lock.json");
     let complete = Path::new(TOOLS).join("node_modules/.package-lock.json");
@@ -79,7 +79,7 @@ fn remove_folder(path: &str) -> Result<(), String> {
 }
 
 /// Where Cargo puts what it builds: this program runs from there.
-fn cargo_target() -> Result<PathBuf, String> {
+pub(crate) fn cargo_target() -> Result<PathBuf, String> {
     let program = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
     let folder = program.parent().and_then(Path::parent);
     folder.map(Path::to_path_buf).ok_or_else(|| format!("{} has no folder", program.display()))

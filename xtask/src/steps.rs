@@ -3,6 +3,7 @@
 //! In this order they share the most: lints and documentation check what the debug tests build,
 //! the targets come after the host, and both runs under the emulator use one build.
 
+use crate::conformance;
 use crate::cpu;
 use crate::firmware;
 use crate::invocation::{Invocation, target_key};
@@ -155,7 +156,7 @@ pub(crate) const STEPS: &[Step] = &[
         about: "the demo page in Chromium writes and computes what the native engine does",
         full: false,
         needs: &[WASM, Requirement::Node, Requirement::Chromium],
-        work: Work::Task(npm::demo::check),
+        work: Work::Check(|| npm::demo::check().map(|()| String::new())),
     },
     Step {
         name: "aarch64-dotprod",
@@ -170,6 +171,23 @@ pub(crate) const STEPS: &[Step] = &[
         full: false,
         needs: &[AARCH64, Requirement::QemuUser],
         work: Work::Commands(|| vec![aarch64_tests("cortex-a53", "neon")]),
+    },
+    Step {
+        name: "conformance",
+        about: "kernels, blocks and models give one digest on every target that can run here",
+        full: false,
+        needs: &[
+            AARCH64,
+            WASM,
+            THUMB,
+            RISCV,
+            Requirement::QemuUser,
+            QEMU_RISCV,
+            QEMU_ARM,
+            Requirement::Node,
+            Requirement::Chromium,
+        ],
+        work: Work::Check(|| conformance::run(false)),
     },
     Step {
         name: "training",
@@ -258,25 +276,35 @@ fn core_build(triple: &str) -> Invocation {
     Invocation::new(&format!("cargo build --release -p trilane-core --target {triple}"))
 }
 
-const SIMD128: &str = "-C target-feature=+simd128";
+pub(crate) const SIMD128: &str = "-C target-feature=+simd128";
 
 fn wasm() -> Vec<Invocation> {
     let triple = "wasm32-unknown-unknown";
     vec![core_build(triple), core_build(triple).target_flags(triple, SIMD128)]
 }
 
-/// Tests of the core and the facade on an emulated processor. The linker is the one that comes
-/// with the toolchain, so no cross compiler is needed.
+/// Tests of the core and the facade on an emulated processor.
 fn aarch64_tests(processor: &str, required: &str) -> Invocation {
     let triple = "aarch64-unknown-linux-musl";
-    let key = target_key(triple);
-    Invocation::new(&format!(
-        "cargo test --no-fail-fast --release -p trilane-core -p trilane --target {triple}"
-    ))
-    .set(&format!("CARGO_TARGET_{key}_LINKER"), "rust-lld")
-    .target_flags(triple, "-C linker-flavor=ld.lld -C link-self-contained=yes")
-    .set(&format!("CARGO_TARGET_{key}_RUNNER"), &format!("qemu-aarch64 -cpu {processor}"))
-    .set("TRILANE_REQUIRE", required)
+    let line =
+        format!("cargo test --no-fail-fast --release -p trilane-core -p trilane --target {triple}");
+    for_aarch64(Invocation::new(&line))
+        .set(&runner(triple), &format!("qemu-aarch64 -cpu {processor}"))
+        .set("TRILANE_REQUIRE", required)
+}
+
+/// The variable that says what runs the programs of a target.
+fn runner(triple: &str) -> String {
+    format!("CARGO_TARGET_{}_RUNNER", target_key(triple))
+}
+
+/// A build for 64-bit Arm. The linker is the one that comes with the toolchain, so no cross
+/// compiler is needed.
+pub(crate) fn for_aarch64(build: Invocation) -> Invocation {
+    let triple = "aarch64-unknown-linux-musl";
+    build
+        .set(&format!("CARGO_TARGET_{}_LINKER", target_key(triple)), "rust-lld")
+        .target_flags(triple, "-C linker-flavor=ld.lld -C link-self-contained=yes")
 }
 
 fn miri() -> Vec<Invocation> {
