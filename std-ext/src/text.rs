@@ -180,7 +180,10 @@ impl TextStream<'_> {
 fn found(file: &Gguf<'_>, key: &str) -> String {
     let Some(value) = file.get(key) else { return "nothing".into() };
     match (value.as_str(), value.as_array()) {
-        (Some(name), _) if key == keys::MODEL => format!("{name:?}"),
+        // A hostile name can be as long as the file.
+        (Some(name), _) if key == keys::MODEL => {
+            format!("{:?}", name.chars().take(64).collect::<String>())
+        }
         (_, Some(array)) => format!("an array of {}", array.element()),
         _ => value.kind().to_string(),
     }

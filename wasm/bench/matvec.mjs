@@ -3,8 +3,8 @@
 //   node wasm/bench/matvec.mjs [SIZE] [FOLDER OF THE PACKAGE]
 //
 // In a page: `import { measure } from './matvec.mjs'` and call it with the package's module. Every
-// answer is checked against plain JavaScript before it is timed; the vector's quantisation and its
-// copies in and out are part of the time.
+// answer is checked against plain JavaScript before it is timed, and between the builds bit for bit;
+// the vector's quantisation and its copies in and out are part of the time.
 
 /** Weights and a vector that any engine would find alike: a linear congruential sequence. */
 function sequence(length, seed) {
@@ -26,6 +26,13 @@ function check(name, weights, x, y, tolerance) {
   });
   const relative = Math.sqrt(error / norm);
   if (!(relative < tolerance)) throw new Error(`${name}: error ${relative}, expected below ${tolerance}`);
+}
+
+/** A 32-bit FNV-1a hash of the bits. */
+function bitsOf(y) {
+  const bytes = new Uint8Array(y.buffer);
+  const hash = bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0x811c9dc5);
+  return (hash >>> 0).toString(16).padStart(8, '0');
 }
 
 function median(values) {
@@ -54,6 +61,7 @@ export async function measure(trilane, { size = 4096, runs = 15, rows = 64 } = {
       kernel: name,
       'GMAC/s': Number((size ** 2 / seconds / 1e9).toFixed(2)),
       'GB/s': Number((bytes / seconds / 1e9).toFixed(2)),
+      bits: bitsOf(y),
     });
   };
   for (const group of [0, 32]) {
@@ -76,12 +84,16 @@ if (typeof process !== 'undefined') {
   const { pathToFileURL } = await import('node:url');
   if (isMainThread) {
     const [size = '4096', folder = 'target/npm/trilane'] = process.argv.slice(2);
+    const bits = new Set();
     for (const simd of [true, false]) {
       // An engine of its own for each build.
       const worker = new Worker(new URL(import.meta.url), { workerData: { simd, size: Number(size), folder } });
+      const table = await new Promise((done, failed) => worker.on('message', done).on('error', failed));
       console.log(simd ? 'simd128' : 'baseline');
-      await new Promise((done, failed) => worker.on('message', console.table).on('error', failed).on('exit', done));
+      console.table(table);
+      bits.add(table.map((row) => row.bits).join());
     }
+    if (bits.size !== 1) throw new Error('the builds disagree');
   } else {
     const { simd, size, folder } = workerData;
     const trilane = await import(pathToFileURL(`${folder}/node.js`));

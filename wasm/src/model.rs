@@ -85,6 +85,8 @@ fn refused(gguf: &Gguf<'_>, error: ModelError) -> Failure {
     match error {
         ModelError::Architecture => {
             let found = gguf.get("general.architecture").and_then(|v| v.as_str()).unwrap_or("?");
+            // A hostile name can be as long as the file.
+            let found: String = found.chars().take(64).collect();
             let message = format!("general.architecture: expected \"llama\", found {found:?}");
             Failure::new("model", message)
         }

@@ -8,6 +8,18 @@ use std::path::{Path, PathBuf};
 /// Tests of the page, and what Vite builds of it.
 const PAGE: [&str; 3] = ["browser/index.html", "browser/main.js", "browser/page.test.mjs"];
 
+/// How a user's project checks our types, those of dependencies too.
+const STRICT: [&str; 8] = [
+    "--ignoreConfig",
+    "--noEmit",
+    "--strict",
+    "--exactOptionalPropertyTypes",
+    "--module",
+    "nodenext",
+    "--lib",
+    "es2022,dom,dom.asynciterable,esnext.disposable",
+];
+
 /// The tests in Node, for both builds, and what publishing asks of a package.
 ///
 /// # Errors
@@ -22,6 +34,8 @@ pub(crate) fn check() -> Result<(), String> {
     }
     let names: Vec<&str> =
         tests.iter().map(String::as_str).filter(|file| file.ends_with(".test.mjs")).collect();
+    copy(Path::new("wasm/test/types.ts"), &Path::new(CHECK).join("types.ts"))?;
+    tool("tsc").arguments(&STRICT).arguments(&[&format!("{CHECK}/types.ts")]).run()?;
     for simd in ["true", "false"] {
         let run = Invocation::new("node --test").arguments(&names).within(CHECK);
         native(run)?.set("TRILANE_SIMD", simd).run()?;
