@@ -71,7 +71,12 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
     console.error('usage: node serve.mjs FOLDER [PORT]');
     process.exitCode = 2;
   } else {
-    const { url } = await serve(folder, Number(port ?? 8080));
-    console.log(`${folder} is at ${url}  (Ctrl-C ends it)`);
+    try {
+      const { url } = await serve(folder, Number(port ?? 8080));
+      console.log(`${folder} is at ${url}  (Ctrl-C ends it)`);
+    } catch (error) {
+      console.error(error.message);
+      process.exitCode = 1;
+    }
   }
 }

@@ -7,7 +7,7 @@ export const DESKTOP = { width: 1280, height: 900 };
 export const PHONE = { width: 360, height: 740 };
 
 /** The longest that any one thing may take. */
-const TIMEOUT_MS = 15_000;
+const TIMEOUT_MS = 60_000;
 
 /** Opens the page in a tab of its own and waits until the bundled model is ready for work. */
 export async function openDemo(browser, url, { build = 'simd128', size = DESKTOP } = {}) {
