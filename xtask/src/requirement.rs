@@ -19,6 +19,8 @@ pub(crate) enum Requirement {
     Chromium,
     /// A program, and the Debian package that brings it.
     Program(&'static str, &'static str),
+    /// The sources of the standard library, for targets that come without it built.
+    LibrarySource,
     /// Miri, which only a nightly toolchain has. Used where present, never installed.
     Miri,
 }
@@ -57,6 +59,7 @@ pub(crate) const INSTALLED_BY_SETUP: &[Requirement] = &[
     QEMU_ARM,
     CLANG,
     LLD,
+    Requirement::LibrarySource,
 ];
 
 /// Where the tests look for Chromium.
@@ -83,6 +86,11 @@ impl Requirement {
             Self::Program(name, _) => {
                 Invocation::new(name).arguments(&["--version"]).output().is_some()
             }
+            Self::LibrarySource => {
+                Invocation::new("rustc --print sysroot").output().is_some_and(|root| {
+                    Path::new(root.trim()).join("lib/rustlib/src/rust/library").is_dir()
+                })
+            }
             Self::Miri => Invocation::new("cargo +nightly miri --version").output().is_some(),
         }
     }
@@ -104,6 +112,7 @@ impl fmt::Display for Requirement {
             Self::Chromium => f.write_str(CHROMIUM),
             Self::Node => f.write_str("Node 20.19 with npm"),
             Self::Program(name, _) => f.write_str(name),
+            Self::LibrarySource => f.write_str("rust-src"),
             Self::Miri => f.write_str("nightly with miri"),
         }
     }

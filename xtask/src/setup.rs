@@ -41,6 +41,7 @@ fn install(requirement: Requirement) -> Result<(), String> {
         Requirement::Chromium => apt_install(CHROMIUM_PACKAGE),
         Requirement::Node => apt_install(NODE_PACKAGES),
         Requirement::Program(_, package) => apt_install(&[package]),
+        Requirement::LibrarySource => rustup("component", "rust-src"),
         Requirement::Miri => Err("not installed by setup".into()),
     }
 }

@@ -131,6 +131,20 @@ pub(crate) const STEPS: &[Step] = &[
         work: Work::Check(firmware::check),
     },
     Step {
+        name: "esp32c3",
+        about: "the application for an ESP32-C3 builds",
+        full: false,
+        needs: &[RISCV, Requirement::Component("clippy")],
+        work: Work::Commands(firmware::esp32c3),
+    },
+    Step {
+        name: "xtensa",
+        about: "the C library compiles for the Xtensa processors of the ESP32 and ESP32-S3",
+        full: true,
+        needs: &[Requirement::LibrarySource],
+        work: Work::Commands(firmware::xtensa),
+    },
+    Step {
         name: "wasm",
         about: "the core builds for the browser, with and without simd128",
         full: false,

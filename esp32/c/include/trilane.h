@@ -84,6 +84,15 @@ trilane_status trilane_step(struct trilane_engine *engine,
                             const float **logits,
                             size_t *logits_len);
 
+#if defined(TRILANE_LANES)
+// Reads weights at `bits` (3, 5 or 7, or 2 for trits) from the next step on; of a library that was
+// built with the feature `lanes`. After an error the lane is as before.
+//
+// # Safety
+// `engine` comes from `trilane_init`, or is null.
+trilane_status trilane_set_lane(struct trilane_engine *engine, uint32_t bits);
+#endif
+
 // Forgets the sequence.
 //
 // # Safety

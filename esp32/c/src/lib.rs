@@ -19,6 +19,8 @@ use memory::{Slot, bytes_needed, slice};
 pub use status::Status;
 use trilane_esp32::Engine;
 use trilane_esp32::core::gguf::Gguf;
+#[cfg(feature = "lanes")]
+use trilane_esp32::core::lane::PrecisionLane;
 use trilane_esp32::core::model::{Digest, Header};
 
 /// A model being run. Lies at the beginning of the memory that it was given.
@@ -137,6 +139,22 @@ fn likeliest(scores: &[f32]) -> u32 {
         }
     }
     best.0
+}
+
+/// Reads weights at `bits` (3, 5 or 7, or 2 for trits) from the next step on; of a library that was
+/// built with the feature `lanes`. After an error the lane is as before.
+///
+/// # Safety
+/// `engine` comes from `trilane_init`, or is null.
+#[cfg(feature = "lanes")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn trilane_set_lane(engine: *mut TrilaneEngine, bits: u32) -> Status {
+    // SAFETY: the caller's promise.
+    let Some(engine) = (unsafe { engine.as_mut() }) else { return Status::Null };
+    let Some(lane) = PrecisionLane::ALL.into_iter().find(|lane| lane.code_bits() == bits) else {
+        return Status::Lane;
+    };
+    engine.engine.set_lane(lane).map_or_else(Status::from, |()| Status::Ok)
 }
 
 /// Forgets the sequence.

@@ -87,6 +87,30 @@ fn steps_give_scores_and_the_likeliest_token() {
     }
 }
 
+#[cfg(feature = "lanes")]
+#[test]
+fn lanes_are_changed_by_their_bits() {
+    let (_, bytes) = memory_bytes(MODEL.bytes(), 16);
+    let mut memory = vec![0; bytes];
+    let (model, len) = (MODEL.bytes().as_ptr(), MODEL.bytes().len());
+    let (mut engine, mut digests) = (null_mut(), [0; 2]);
+    // SAFETY: slices and places, which outlive the engine.
+    unsafe {
+        let place = memory.as_mut_ptr().cast();
+        assert_eq!(trilane_init(model, len, 16, place, bytes, &mut engine), Status::Ok);
+        for wrong in [0, 2, 4, 8, 32, u32::MAX] {
+            assert_eq!(trilane_set_lane(engine, wrong), Status::Lane);
+        }
+        assert_eq!(trilane_set_lane(null_mut(), 3), Status::Null);
+        for (bits, digest) in [7, 3].into_iter().zip(&mut digests) {
+            assert_eq!(trilane_set_lane(engine, bits), Status::Ok);
+            assert_eq!(trilane_digest(engine, digest), Status::Ok);
+        }
+    }
+    assert_ne!(digests[0], DIGEST);
+    assert_eq!(digests[1], DIGEST);
+}
+
 #[test]
 fn null_pointers_are_refused() {
     let mut bytes = [0; 64];
