@@ -2,8 +2,9 @@
 
 use crate::every_level;
 use trilane::core::gguf::Gguf;
-use trilane::core::kernel::Scalar;
-use trilane::core::model::{Digest, Line, Mlp};
+use trilane::core::kernel::{Lut, Scalar};
+use trilane::core::lane::PrecisionLane;
+use trilane::core::model::{Digest, Line, Mlp, ModelError};
 use trilane::std::classify::{Samples, confusion};
 
 /// Aligned as firmware has it in flash.
@@ -79,4 +80,17 @@ fn the_digits_model_has_its_digest_at_every_level() {
         let found = [layers[0].value(), layers[1].value(), all.value()];
         assert_eq!(found, GOLDEN, "{level}: {found:x?}");
     }
+}
+
+/// The model is Bit3: a build of the first tier scores it, one of ternary alone says that it cannot.
+#[test]
+fn a_lane_that_is_not_compiled_in_is_refused() {
+    let model = model();
+    let mut arena = vec![Line::ZERO; model.header().arena_lines()];
+    let (features, _) = TEST.split_at(65);
+    let features: Vec<i8> = features[1..].iter().map(|&v| v as i8).collect();
+    let expected = model.scores(Scalar, &features, &mut arena).unwrap().values.to_vec();
+    assert_eq!(model.scores(Lut::<1>, &features, &mut arena).unwrap().values, expected);
+    let refused = model.scores(Lut::<0>, &features, &mut arena);
+    assert!(matches!(refused, Err(ModelError::Backend { lane: PrecisionLane::Bit3, .. })));
 }

@@ -26,7 +26,7 @@ use core::slice::ChunksExact;
 const ROWS: usize = 256;
 
 /// Rows from which on the tables are worth making.
-const FEWEST_ROWS: usize = 16;
+const FEWEST_ROWS: usize = 8;
 
 /// Bytes of a unit in a digit plane that have tables at a time.
 const BYTES: usize = UNIT_DIGIT_BYTES / 2;

@@ -111,7 +111,8 @@ impl<'m> Mlp<'m> {
     ///
     /// # Errors
     /// [`ModelError::Compute`] when `features` has another length or holds −128,
-    /// [`ModelError::Memory`] when the arena is too short.
+    /// [`ModelError::Memory`] when the arena is too short, [`ModelError::Backend`] for a matrix at
+    /// a lane that the backend does not compute.
     pub fn scores<'s>(
         &self,
         backend: impl Backend,
@@ -137,6 +138,11 @@ impl<'m> Mlp<'m> {
         let (sums, mut buf) = cut(&self.header, arena)?;
         let (mut scale, mut len) = (1.0, 0);
         for (index, layer) in self.layers.iter().enumerate() {
+            let lane = layer.weights.lane();
+            if !backend.computes(lane) {
+                let name = TensorName { layer: Some(index), part: "linear" };
+                return Err(ModelError::Backend { name, lane });
+            }
             let x = if index == 0 {
                 buf.integers(self.header.features, &feature).map_err(LinearError::Quant)?
             } else {
