@@ -1,6 +1,6 @@
 //! Activations as block floating point: int8 with a power-of-two exponent for each unit.
 
-use super::{QuantError, max_magnitude, round_i8};
+use super::{QuantError, max_magnitude, max_magnitude_bits, round_i8};
 use crate::digits::{BLOCK, BLOCK_UNITS, UNIT, blocks};
 
 /// Vectors whose largest magnitude is below this (2⁻¹⁰⁰) are taken as zero, which keeps every
@@ -160,7 +160,7 @@ pub(crate) fn quantize_into<'b>(
 /// The largest `e` in 0..=15 with `max|unit| · 2^e ≤ max`; 0 for a unit of zeros.
 #[inline(always)]
 fn unit_exponent(unit: &[f32], max: f32) -> u32 {
-    let mut top = unit.iter().fold(0.0f32, |top, v| top.max(v.abs()));
+    let mut top = f32::from_bits(max_magnitude_bits(unit));
     let mut exponent = 0;
     while exponent < MAX_EXPONENT && top > 0.0 && top * 2.0 <= max {
         top *= 2.0;

@@ -58,13 +58,19 @@ impl core::error::Error for QuantError {}
 /// Exact: the maximum of the magnitudes' bit patterns, which order as the magnitudes do.
 #[inline(always)]
 pub(crate) fn max_magnitude(x: &[f32]) -> Result<f32, QuantError> {
-    let bits = x.iter().fold(0, |max, v| (v.to_bits() & 0x7FFF_FFFF).max(max));
+    let bits = max_magnitude_bits(x);
     if bits < f32::INFINITY.to_bits() {
         Ok(f32::from_bits(bits))
     } else {
         let index = x.iter().position(|v| !v.is_finite()).unwrap_or(0);
         Err(QuantError::NotFinite { index })
     }
+}
+
+/// The bits of `max|x|`, NaN above all numbers; magnitudes are in the order of their bits.
+#[inline(always)]
+pub(crate) fn max_magnitude_bits(x: &[f32]) -> u32 {
+    x.iter().fold(0, |max, v| (v.to_bits() & 0x7FFF_FFFF).max(max))
 }
 
 /// `round(v)` to the nearest integer, ties to even, as an int8; for |v| < 127.5.
