@@ -47,16 +47,16 @@ export async function measure(trilane, { size = 4096, runs = 15, rows = 64 } = {
   const y = new Float32Array(size);
   const table = [];
   const time = (name, bytes, tolerance, product) => {
-    product();
+    const timed = (calls) => {
+      const start = performance.now();
+      for (let i = 0; i < calls; i++) product();
+      return (performance.now() - start) / 1000 / calls;
+    };
+    timed(1);
     check(name, weights, x, y.subarray(0, rows), tolerance);
-    const calls = Math.max(1, Math.round(2e8 / size ** 2));
-    const seconds = median(
-      Array.from({ length: runs }, () => {
-        const start = performance.now();
-        for (let i = 0; i < calls; i++) product();
-        return (performance.now() - start) / 1000 / calls;
-      }),
-    );
+    // Samples of at least 50 ms.
+    const calls = Math.ceil(0.05 / timed(1));
+    const seconds = median(Array.from({ length: runs }, () => timed(calls)));
     table.push({
       kernel: name,
       'GMAC/s': Number((size ** 2 / seconds / 1e9).toFixed(2)),
