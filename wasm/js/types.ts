@@ -195,14 +195,15 @@ export interface LanguageModel {
   forward(tokens: number | Iterable<number>, options?: LaneOption): Promise<Float32Array>;
   /**
    * The digest of a fixed run, the same on every machine: that of `trilane verify`, of one lane or
-   * over all.
+   * over all. The 16 tokens of a lane are computed without a pause.
    */
   digest(options?: LaneOption): Promise<string>;
   /** The digests of every lane, or of one, layer by layer. */
   digests(options?: LaneOption): Promise<Digests>;
   /**
    * The error that each layer of each lane makes against the highest lane, over the tokens of a
-   * text, or over the 16 fixed tokens of {@link LanguageModel.digest}.
+   * text, or over the 16 fixed tokens of {@link LanguageModel.digest}. Computed without a pause,
+   * so better in a worker when the model or the text is large.
    */
   layerErrors(options?: { text?: string }): Promise<LayerErrors>;
   /** Frees the model. What is asked of it afterwards rejects with a `DisposedError`. */

@@ -21,9 +21,8 @@ pub fn write_atomically<T, E: From<io::Error>>(
     let mut out = BufWriter::new(file);
     let result = write(&mut out)?;
     out.flush()?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
-    drop(file);
+    // Closed at the end of this line: an open file cannot be renamed everywhere.
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     temporary.persist(path)?;
     Ok(result)
 }
