@@ -64,7 +64,8 @@ pub(crate) fn esp32c3() -> Vec<Invocation> {
 /// only a compiler that takes itself for a nightly one does. Of the optimisation levels, LLVM's
 /// Xtensa back end runs out of registers at all but those for size.
 pub(crate) fn xtensa() -> Vec<Invocation> {
-    let build = "cargo staticlib -Zbuild-std=core -Zjson-target-spec \
+    let build = "cargo rustc --release -p trilane-esp32-c --features panic-halt \
+                 --crate-type staticlib -Zbuild-std=core -Zjson-target-spec \
                  --target targets/xtensa-none-elf.json --config profile.release.opt-level=\"s\"";
     vec![Invocation::new(build).within(FOLDER).set("RUSTC_BOOTSTRAP", "1")]
 }
@@ -76,11 +77,12 @@ pub(crate) fn check() -> Result<String, String> {
     };
     let export = fs::canonicalize(".").map_err(|e| e.to_string())?.join("target/export");
     let folder = export.display();
-    trilane(&format!("export {MODEL} --target esp32 --context 64 --out {folder} --force")).run()?;
-    let module = read(&export.join("model.rs"))?;
-    let module = String::from_utf8_lossy(&module);
-    let digest = module.rsplit_once("0x").and_then(|(_, rest)| rest.get(..16));
-    let digest = digest.ok_or("model.rs has no digest")?;
+    let report = trilane(&format!(
+        "export {MODEL} --target esp32 --context 64 --out {folder} --force --json"
+    ))
+    .capture()?;
+    let digest = field(&report, "digest")?;
+    let most: u32 = field(&report, "code")?.parse().map_err(|e| format!("code: {e}"))?;
     let text =
         trilane(&format!("run {MODEL} --prompt ROMEO: --lane bit3 --tokens 32")).capture()?;
     let mut remarks = Vec::new();
@@ -88,7 +90,7 @@ pub(crate) fn check() -> Result<String, String> {
         board.run("instructions")?;
         same("digest", &board.run("digest")?, &format!("bit3 {digest}\n"))?;
         same("shakespeare", &board.run("shakespeare")?, &text)?;
-        remarks.push(board.run_c(&export, digest)?);
+        remarks.push(board.run_c(&export, digest, most)?);
     }
     Ok(remarks.join("; "))
 }
@@ -105,8 +107,9 @@ impl Board {
         Invocation::new(&line).within(FOLDER).capture()
     }
 
-    /// Builds the program in C, which links only where the library cannot panic, and runs it.
-    fn run_c(&self, export: &Path, digest: &str) -> Result<String, String> {
+    /// Builds the program in C, which links only where the library cannot panic, and runs it; the
+    /// sizes of its sections. `most` bytes of code are what `trilane export` plans with.
+    fn run_c(&self, export: &Path, digest: &str, most: u32) -> Result<String, String> {
         let Self { triple, memory, clang, qemu } = self;
         Invocation::new(&format!("cargo staticlib --target {triple}")).within(FOLDER).run()?;
         let built = target_folder()?.join(triple);
@@ -141,6 +144,9 @@ impl Board {
         let model = read(&export.join("shakespeare.gguf"))?.len() as u32;
         let size = |name| sections.iter().filter(|s| s.0 == name).map(|s| s.2).sum::<u32>();
         let code = size(".text") + size(".rodata") - model;
+        if code > most {
+            return Err(format!("{triple}: {code} bytes of code, at most {most} were promised"));
+        }
         Ok(format!("{triple}: code {code}, model {model}, .bss {}", size(".bss")))
     }
 }
@@ -156,6 +162,15 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
+/// The value of a name in one line of JSON, without quotes.
+fn field<'a>(json: &'a str, name: &str) -> Result<&'a str, String> {
+    let (_, value) = json
+        .split_once(&format!("\"{name}\":"))
+        .ok_or_else(|| format!("the report has no {name}: {json}"))?;
+    let value = value.trim_start_matches('"');
+    Ok(value.split(['"', ',', '}']).next().unwrap_or(value))
+}
+
 fn same(what: &str, found: &str, expected: &str) -> Result<(), String> {
     if found == expected {
         Ok(())
@@ -167,6 +182,14 @@ fn same(what: &str, found: &str, expected: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_of_a_report() {
+        let json = "{\"digest\":\"24d3\",\"flash\":{\"code\":98304}}";
+        assert_eq!(field(json, "digest"), Ok("24d3"));
+        assert_eq!(field(json, "code"), Ok("98304"));
+        assert!(field(json, "stack").is_err());
+    }
 
     #[test]
     fn a_difference_shows_both_sides() {

@@ -10,7 +10,7 @@
 #![allow(unsafe_code, reason = "C passes pointers")]
 
 mod memory;
-#[cfg(feature = "panic-handler")]
+#[cfg(any(feature = "panic-free", feature = "panic-halt"))]
 mod panic;
 mod status;
 
