@@ -134,7 +134,7 @@ pub(crate) const STEPS: &[Step] = &[
         name: "esp32c3",
         about: "the application for an ESP32-C3 builds",
         full: false,
-        needs: &[RISCV, Requirement::Component("clippy")],
+        needs: &[RISCV, Requirement::Component("fmt")],
         work: Work::Commands(firmware::esp32c3),
     },
     Step {
