@@ -5,7 +5,7 @@ use crate::planes::{Digits, digit_file};
 use crate::pools::{Threads, Uneven};
 use crate::{PROMPT, levels, with_decoder};
 use trilane::core::digits::Group;
-use trilane::core::kernel::{Backend, Isa, Lut, Pool, Scalar, Serial};
+use trilane::core::kernel::{Backend, Baseline, Isa, Lut, Pool, Scalar, Serial};
 use trilane::core::lane::PrecisionLane;
 use trilane::core::model::{Digest, ModelError};
 
@@ -40,6 +40,7 @@ fn same(file: &File, lane: PrecisionLane) -> Vec<u64> {
             assert_eq!(digests(file, level, pool, lane), expected, "{lane} on {level}");
         }
     }
+    assert_eq!(digests(file, Baseline, &Serial, lane), expected, "{lane}");
     expected
 }
 

@@ -6,7 +6,7 @@ use crate::model::lane;
 use js_sys::{Float32Array, Uint8Array};
 use self_cell::self_cell;
 use trilane_core::digits::{DigitMatrix, DigitPlanes, Group};
-use trilane_core::kernel::{Backend, Level};
+use trilane_core::kernel::{Backend, Baseline};
 use trilane_core::quant::{ActivationsBuf, activation_lens};
 use trilane_std::memory::filled;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -157,9 +157,8 @@ impl Matrix {
         let view = self.cell.borrow_dependent().lane(self::lane(lane)?)?;
         x.copy_to(&mut self.x);
         let mut buf = ActivationsBuf::new(&mut self.q, &mut self.multipliers, &mut self.sums);
-        let level = Level::baseline();
-        let integers = level.quantize(&self.x, &mut buf)?;
-        level.lane_matvec(&view, &integers, 0, &mut self.y);
+        let integers = Baseline.quantize(&self.x, &mut buf)?;
+        Baseline.lane_matvec(&view, &integers, 0, &mut self.y);
         y.copy_from(&self.y);
         Ok(())
     }

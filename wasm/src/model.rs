@@ -8,7 +8,7 @@ use js_sys::{Map, Uint8Array, Uint32Array};
 use self_cell::self_cell;
 use std::rc::Rc;
 use trilane_core::gguf::{Gguf, Value};
-use trilane_core::kernel::{Level, Serial};
+use trilane_core::kernel::{Baseline, Serial};
 use trilane_core::lane::PrecisionLane;
 use trilane_core::model::tokenizer::index_len;
 use trilane_core::model::{Digest, Header, Layer, ModelError, VERIFY_TOKENS, Weights, verify};
@@ -278,7 +278,7 @@ impl Model {
     pub fn layer_errors(&self, tokens: &Uint32Array) -> Result<Vec<f64>, Failure> {
         let mut list = filled("tokens", 0, tokens.length() as usize)?;
         tokens.copy_to(&mut list);
-        let errors = layer_errors(self.found().weights, Level::baseline(), &Serial, &list)?;
+        let errors = layer_errors(self.found().weights, Baseline, &Serial, &list)?;
         Ok(errors.into_iter().flat_map(|lane| lane.relative).collect())
     }
 

@@ -5,7 +5,7 @@ use crate::model::{Loaded, Model, lane};
 use js_sys::Float32Array;
 use self_cell::{MutBorrow, self_cell};
 use std::rc::Rc;
-use trilane_core::kernel::{Level, Serial};
+use trilane_core::kernel::{Baseline, Serial};
 use trilane_core::model::{Decoder, Line};
 use trilane_std::memory;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -16,7 +16,7 @@ struct Held {
     arena: MutBorrow<Box<[Line]>>,
 }
 
-type Running<'a> = Decoder<'a, 'a, Level>;
+type Running<'a> = Decoder<'a, 'a, Baseline>;
 
 self_cell!(
     struct Cell {
@@ -41,7 +41,7 @@ impl Sequence {
         let held = Held { model: Rc::clone(model), arena };
         let cell = Cell::try_new(held, |held| {
             let weights = held.model.borrow_dependent().weights;
-            Decoder::new(weights, Level::baseline(), capacity, held.arena.borrow_mut())
+            Decoder::new(weights, Baseline, capacity, held.arena.borrow_mut())
         })?;
         Ok(Self { cell })
     }
@@ -49,7 +49,7 @@ impl Sequence {
     /// Lends the decoder.
     pub(crate) fn with_decoder<T>(
         &mut self,
-        work: impl for<'a> FnOnce(&mut Decoder<'a, 'a, Level>) -> T,
+        work: impl for<'a> FnOnce(&mut Decoder<'a, 'a, Baseline>) -> T,
     ) -> T {
         self.cell.with_dependent_mut(|_, decoder| work(decoder))
     }

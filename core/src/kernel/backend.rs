@@ -165,3 +165,21 @@ macro_rules! level_backend {
     };
 }
 kernels!(level_backend);
+
+/// The level that the build guarantees ([`Level::baseline`]), chosen when it is compiled: no other
+/// kernel comes into the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Baseline;
+
+macro_rules! baseline_backend {
+    ($($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $type:ty),* $(,)?)
+        $(-> $ret:ty)?;)*) => {
+        impl Backend for Baseline {
+            $(#[inline]
+            fn $name $(<$life>)? (self, $($arg: $type),*) $(-> $ret)? {
+                Level::baseline().$name($($arg),*)
+            })*
+        }
+    };
+}
+kernels!(baseline_backend);

@@ -31,6 +31,6 @@ mod scalar;
 #[allow(unsafe_code, reason = "vector loads take pointers")]
 mod simd128;
 
-pub use backend::{Backend, Lut, Scalar};
+pub use backend::{Backend, Baseline, Lut, Scalar};
 pub use level::{Isa, Level};
 pub use pool::{Pool, Serial};

@@ -12,11 +12,11 @@ use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::wasm32::*;
 
-super::block::lane_matvec!("simd128", rows 4 2 2 2);
+super::block::lane_matvec!("simd128", rows 4 1 1 1);
 
-/// Σ group scale · multiplier · Σ code · q for each row.
+/// Σ group scale · multiplier · Σ code · q for each row. Not inlined, for the size of the module.
 #[target_feature(enable = "simd128")]
-#[inline]
+#[inline(never)]
 fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
     run: Run,
     x: &Activations<'_>,
