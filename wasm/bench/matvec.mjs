@@ -2,8 +2,9 @@
 //
 //   node wasm/bench/matvec.mjs [SIZE] [FOLDER OF THE PACKAGE]
 //
+// In the repository the native engine is measured beside them, at every level of the processor.
 // In a page: `import { measure } from './matvec.mjs'` and call it with the package's module. Every
-// answer is checked against plain JavaScript before it is timed, and between the builds bit for bit;
+// answer is checked against plain JavaScript before it is timed, and between all engines bit for bit;
 // the vector's quantisation and its copies in and out are part of the time.
 
 /** Weights and a vector that any engine would find alike: a linear congruential sequence. */
@@ -79,6 +80,21 @@ export async function measure(trilane, { size = 4096, runs = 15, rows = 64 } = {
   return table;
 }
 
+/** Tables of the native engine by level; none outside the repository. */
+async function nativeTables(size) {
+  const { existsSync } = await import('node:fs');
+  const { execFileSync } = await import('node:child_process');
+  if (!existsSync('std-ext/examples/matvec.rs')) return new Map();
+  const cargo = ['run', '--quiet', '--release', '-p', 'trilane-std', '--example', 'matvec', size];
+  const tables = new Map();
+  for (const line of execFileSync('cargo', cargo, { encoding: 'utf8' }).trim().split('\n')) {
+    const [level, kernel, macs, bytes, bits] = line.split('\t');
+    const row = { kernel, 'GMAC/s': Number(macs), 'GB/s': Number(bytes), bits };
+    tables.set(level, [...(tables.get(level) ?? []), row]);
+  }
+  return tables;
+}
+
 if (typeof process !== 'undefined') {
   const { Worker, isMainThread, parentPort, workerData } = await import('node:worker_threads');
   const { pathToFileURL } = await import('node:url');
@@ -93,7 +109,13 @@ if (typeof process !== 'undefined') {
       console.table(table);
       bits.add(table.map((row) => row.bits).join());
     }
-    if (bits.size !== 1) throw new Error('the builds disagree');
+    const native = await nativeTables(size);
+    for (const [level, table] of native) {
+      console.log(`native, ${level}`);
+      console.table(table);
+      bits.add(table.map((row) => row.bits).join());
+    }
+    if (bits.size !== 1) throw new Error('the engines disagree');
   } else {
     const { simd, size, folder } = workerData;
     const trilane = await import(pathToFileURL(`${folder}/node.js`));
