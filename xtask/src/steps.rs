@@ -108,15 +108,6 @@ pub(crate) const STEPS: &[Step] = &[
         work: Work::Commands(|| vec![host_tests("--release")]),
     },
     Step {
-        name: "no-std",
-        about: "the core builds for Cortex-M4F and the ESP32-C3",
-        full: false,
-        needs: &[THUMB, RISCV],
-        work: Work::Commands(|| {
-            vec![core_build("thumbv7em-none-eabihf"), core_build("riscv32imc-unknown-none-elf")]
-        }),
-    },
-    Step {
         name: "firmware-lints",
         about: "format, lints, C interface and header of the firmware",
         full: false,
@@ -143,13 +134,6 @@ pub(crate) const STEPS: &[Step] = &[
         full: true,
         needs: &[Requirement::LibrarySource],
         work: Work::Commands(firmware::xtensa),
-    },
-    Step {
-        name: "wasm",
-        about: "the core builds for the browser, with and without simd128",
-        full: false,
-        needs: &[WASM],
-        work: Work::Commands(wasm),
     },
     Step {
         name: "npm",
@@ -286,16 +270,7 @@ fn host_tests(profile: &str) -> Invocation {
     tests.set("TRILANE_REQUIRE", &cpu::required())
 }
 
-fn core_build(triple: &str) -> Invocation {
-    Invocation::new(&format!("cargo build --release -p trilane-core --target {triple}"))
-}
-
 pub(crate) const SIMD128: &str = "-C target-feature=+simd128";
-
-fn wasm() -> Vec<Invocation> {
-    let triple = "wasm32-unknown-unknown";
-    vec![core_build(triple), core_build(triple).target_flags(triple, SIMD128)]
-}
 
 /// Tests of the core and the facade on an emulated processor.
 fn aarch64_tests(processor: &str, required: &str) -> Invocation {
