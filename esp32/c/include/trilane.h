@@ -31,6 +31,8 @@ enum trilane_status
   TRILANE_STATUS_CONTEXT = 8,
   // A computed value is not finite.
   TRILANE_STATUS_DIVERGED = 9,
+  // The features are not as many as the model takes, or -128 is among them.
+  TRILANE_STATUS_FEATURES = 10,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -39,6 +41,9 @@ typedef enum trilane_status trilane_status;
 typedef int32_t trilane_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
+
+// A perceptron being run. Lies at the beginning of the memory that it was given.
+typedef struct trilane_classifier trilane_classifier;
 
 // A model being run. Lies at the beginning of the memory that it was given.
 typedef struct trilane_engine trilane_engine;
@@ -108,6 +113,51 @@ trilane_status trilane_digest(struct trilane_engine *engine, uint64_t *digest);
 
 // What a status means, for people; any number is taken. Never null.
 const char *trilane_error_message(int32_t status);
+
+// Bytes of memory that a classifier needs, into `*bytes`.
+//
+// # Safety
+// `model` is valid for `model_len` bytes, `bytes` for one value; either may be null.
+trilane_status trilane_classifier_memory_bytes(const uint8_t *model,
+                                               size_t model_len,
+                                               size_t *bytes);
+
+// Checks a perceptron and prepares to run it in `memory`; the classifier, into `*classifier`, is
+// valid as long as model and memory are, and needs no end.
+//
+// `model` has to lie at a multiple of four, better of 64; `memory` may lie anywhere.
+//
+// # Safety
+// `model` is valid for `model_len` bytes and does not change, `memory` is valid for `memory_len`
+// bytes that nothing else uses, both as long as the classifier is used; `classifier` is valid for
+// one value. Each may be null.
+trilane_status trilane_classifier_init(const uint8_t *model,
+                                       size_t model_len,
+                                       void *memory,
+                                       size_t memory_len,
+                                       struct trilane_classifier **classifier);
+
+// Classifies an input of `features_len` features, each from -127 to 127, without a float. The
+// likeliest class goes into `*class_index`, the scores of all classes into `*scores` (valid until
+// the next call) and their number into `*scores_len`; each may be null.
+//
+// # Safety
+// `classifier` comes from `trilane_classifier_init`, `features` is valid for `features_len` bytes,
+// and the other pointers are valid for one value; each may be null.
+trilane_status trilane_infer(struct trilane_classifier *classifier,
+                             const int8_t *features,
+                             size_t features_len,
+                             uint32_t *class_index,
+                             const int64_t **scores,
+                             size_t *scores_len);
+
+// The digest of fixed inputs, the same on every platform, into `*digest`. It takes the time of 16
+// inputs.
+//
+// # Safety
+// `classifier` comes from `trilane_classifier_init` and `digest` is valid for one value; either
+// may be null.
+trilane_status trilane_classifier_digest(struct trilane_classifier *classifier, uint64_t *digest);
 
 #ifdef __cplusplus
 }  // extern "C"

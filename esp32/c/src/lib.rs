@@ -9,13 +9,15 @@
 #![no_std]
 #![allow(unsafe_code, reason = "C passes pointers")]
 
+mod classifier;
 mod memory;
 #[cfg(any(feature = "panic-free", feature = "panic-halt"))]
 mod panic;
 mod status;
 
+pub use classifier::*;
 use core::ffi::{c_char, c_void};
-use memory::{Slot, bytes_needed, slice};
+use memory::{Slot, engine_bytes_needed, slice};
 pub use status::Status;
 use trilane_esp32::Engine;
 use trilane_esp32::core::gguf::Gguf;
@@ -58,7 +60,7 @@ pub unsafe extern "C" fn trilane_memory_bytes(
 
 fn needed(model: &[u8], context: usize) -> Result<usize, Status> {
     let header = Header::read(&Gguf::parse(model)?)?;
-    bytes_needed(&header, context).ok_or(Status::Memory)
+    engine_bytes_needed(&header, context).ok_or(Status::Memory)
 }
 
 /// Checks a model and prepares to run it in `memory`; the engine, into `*engine`, is valid as long

@@ -1,17 +1,18 @@
-//! An engine and all that it needs in one piece of the caller's memory.
+//! An engine or a classifier, and all that it needs, in one piece of the caller's memory.
 //!
 //! ```text
 //! | up to 63 bytes | engine | layers | digests, layers + 1 | arena |    each at a multiple of 64
+//! | up to 63 bytes | classifier | arena |
 //! ```
 
-use crate::{Status, TrilaneEngine};
+use crate::{Status, TrilaneClassifier, TrilaneEngine};
 use core::ffi::c_void;
 use core::ptr::NonNull;
-use trilane_esp32::Engine;
 use trilane_esp32::core::gguf::Gguf;
-use trilane_esp32::core::model::{Digest, Header, Layer, Line};
+use trilane_esp32::core::model::{Digest, Header, Layer, Line, MlpHeader};
 #[cfg(target_pointer_width = "32")]
 use trilane_esp32::footprint;
+use trilane_esp32::{Classifier, Engine};
 
 const LINE: usize = size_of::<Line>();
 
@@ -19,6 +20,7 @@ const LINE: usize = size_of::<Line>();
 #[cfg(target_pointer_width = "32")]
 const _: () = {
     assert!(size_of::<TrilaneEngine>() <= footprint::ENGINE_BYTES);
+    assert!(size_of::<TrilaneClassifier>() <= footprint::CLASSIFIER_BYTES);
     assert!(size_of::<Layer<'_>>() <= footprint::LAYER_BYTES);
 };
 
@@ -27,8 +29,16 @@ fn lines<T>(count: usize) -> Option<usize> {
     Some(count.checked_mul(size_of::<T>())?.div_ceil(LINE))
 }
 
-/// Bytes of memory for a model and a context, wherever it begins.
-pub(crate) fn bytes_needed(header: &Header, context: usize) -> Option<usize> {
+/// Bytes of memory for a perceptron, wherever it begins.
+pub(crate) fn classifier_bytes_needed(header: &MlpHeader) -> Option<usize> {
+    lines::<TrilaneClassifier>(1)?
+        .checked_add(header.arena_lines())?
+        .checked_mul(LINE)?
+        .checked_add(LINE - 1)
+}
+
+/// Bytes of memory for a decoder and a context, wherever it begins.
+pub(crate) fn engine_bytes_needed(header: &Header, context: usize) -> Option<usize> {
     lines::<TrilaneEngine>(1)?
         .checked_add(lines::<Layer<'_>>(header.layers)?)?
         .checked_add(lines::<Digest>(header.layers + 1)?)?
@@ -37,11 +47,16 @@ pub(crate) fn bytes_needed(header: &Header, context: usize) -> Option<usize> {
         .checked_add(LINE - 1)
 }
 
+/// A type of one byte, any bits of which are a value.
+pub(crate) trait Byte {}
+impl Byte for u8 {}
+impl Byte for i8 {}
+
 /// The bytes that C points to, unless there cannot be any.
 ///
 /// # Safety
 /// Unless null, `bytes` is valid for reads of `len` bytes as long as the slice is used.
-pub(crate) unsafe fn slice<'a>(bytes: *const u8, len: usize) -> Option<&'a [u8]> {
+pub(crate) unsafe fn slice<'a, T: Byte>(bytes: *const T, len: usize) -> Option<&'a [T]> {
     if bytes.is_null() || isize::try_from(len).is_err() {
         return None;
     }
@@ -96,6 +111,13 @@ impl Slot {
         slot.take(slot.lines, Line::ZERO).unwrap_or_default()
     }
 
+    /// Room for a value, aligned and used by nothing else.
+    fn place<T>(&mut self) -> Option<*mut T> {
+        const { assert!(align_of::<T>() <= LINE) };
+        let room = self.take(lines::<T>(1)?, Line::ZERO)?;
+        Some(room.as_mut_ptr().cast())
+    }
+
     /// Puts an engine into the memory.
     pub(crate) fn engine(
         mut self,
@@ -103,15 +125,27 @@ impl Slot {
         context: usize,
     ) -> Result<*mut TrilaneEngine, Status> {
         let header = Header::read(&Gguf::parse(model)?)?;
-        let count = lines::<TrilaneEngine>(1).ok_or(Status::Memory)?;
-        let place = self.take(count, Line::ZERO).ok_or(Status::Memory)?;
+        let place = self.place::<TrilaneEngine>().ok_or(Status::Memory)?;
         let layers = self.take(header.layers, Layer::EMPTY).ok_or(Status::Memory)?;
         let layer_digests =
             self.take(header.layers + 1, Digest::default()).ok_or(Status::Memory)?;
         let engine = Engine::init(model, context, layers, self.rest())?;
-        let place = place.as_mut_ptr().cast::<TrilaneEngine>();
-        // SAFETY: the lines at `place` are enough for an engine, aligned, and used by nothing else.
+        // SAFETY: room for an engine, aligned, and used by nothing else.
         unsafe { place.write(TrilaneEngine { engine, layer_digests }) };
+        Ok(place)
+    }
+
+    /// Puts a classifier into the memory.
+    pub(crate) fn classifier(
+        mut self,
+        model: &'static [u8],
+    ) -> Result<*mut TrilaneClassifier, Status> {
+        let classifier = Classifier::init(model)?;
+        let place = self.place::<TrilaneClassifier>().ok_or(Status::Memory)?;
+        let lines = classifier.header().arena_lines();
+        let arena = self.take(lines, Line::ZERO).ok_or(Status::Memory)?;
+        // SAFETY: room for a classifier, aligned, and used by nothing else.
+        unsafe { place.write(TrilaneClassifier { classifier, arena }) };
         Ok(place)
     }
 }

@@ -30,10 +30,12 @@ pub enum Status {
     Context = 8,
     /// A computed value is not finite.
     Diverged = 9,
+    /// The features are not as many as the model takes, or -128 is among them.
+    Features = 10,
 }
 
 impl Status {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Ok,
         Self::Null,
         Self::File,
@@ -44,6 +46,7 @@ impl Status {
         Self::Token,
         Self::Context,
         Self::Diverged,
+        Self::Features,
     ];
 
     /// The meaning of a number.
@@ -61,6 +64,9 @@ impl Status {
             Some(Self::Token) => c"the token is not in the vocabulary",
             Some(Self::Context) => c"the context is full",
             Some(Self::Diverged) => c"a computed value is not finite",
+            Some(Self::Features) => {
+                c"the features are not as many as the model takes, or -128 is among them"
+            }
             None => c"not a status of this library",
         }
     }
@@ -77,7 +83,7 @@ impl From<ModelError> for Status {
         match error {
             ModelError::Unaligned { .. } => Self::Alignment,
             ModelError::Memory { .. } => Self::Memory,
-            ModelError::Lane { .. } => Self::Lane,
+            ModelError::Lane { .. } | ModelError::Backend { .. } => Self::Lane,
             ModelError::Token { .. } => Self::Token,
             ModelError::Cache(CacheError::Full { .. }) => Self::Context,
             ModelError::Diverged { .. } => Self::Diverged,
@@ -91,7 +97,6 @@ impl From<Error> for Status {
         match error {
             Error::File(error) => error.into(),
             Error::Model(error) => error.into(),
-            Error::Lane { .. } => Self::Lane,
             _ => Self::Model,
         }
     }

@@ -4,14 +4,16 @@
 use proc_macro::{TokenStream, TokenTree};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use trilane_core::model::{Header, Weights};
+use trilane_core::gguf::Gguf;
+use trilane_core::model::{Header, Mlp, MlpHeader, ModelError, Weights};
 use trilane_std::mapped::MappedFile;
 use trilane_std::memory;
 
-/// A model in flash: `include_model!("shakespeare.gguf")` is a `trilane_esp32::Model`.
+/// A model in flash: `include_model!("shakespeare.gguf")` is a `trilane_esp32::Model`, and of a
+/// perceptron's file a `trilane_esp32::Perceptron`.
 ///
 /// The path is relative to the source file that it stands in. The file is parsed and its weights
-/// are checked here, as `Engine::init` will do again on the device.
+/// are checked here, as `Engine::init` or `Classifier::init` will do again on the device.
 #[proc_macro]
 pub fn include_model(input: TokenStream) -> TokenStream {
     let expansion = path(input).and_then(|path| model(&path));
@@ -38,34 +40,57 @@ fn model(path: &Path) -> Result<String, String> {
     let refused = |error: &dyn Display| format!("{}: {error}", path.display());
     let file = MappedFile::open(path).map_err(|e| e.to_string())?;
     let gguf = file.gguf().map_err(|e| e.to_string())?;
-    let header = Header::read(&gguf).map_err(|e| refused(&e))?;
-    let mut layers = memory::layers(&gguf, &header);
-    Weights::load(&gguf, &mut layers).map_err(|e| refused(&e))?;
-    Ok(expansion(path, &header))
+    let architecture = gguf.get("general.architecture").and_then(|value| value.as_str());
+    let value = match architecture {
+        Some("llama") => decoder(&gguf).map_err(|e| refused(&e))?,
+        Some("mlp") => perceptron(&gguf).map_err(|e| refused(&e))?,
+        found => {
+            let found = found.unwrap_or("nothing");
+            let expected = "general.architecture: expected \"llama\" or \"mlp\"";
+            return Err(refused(&format_args!("{expected}, found {found:?}")));
+        }
+    };
+    Ok(format!(
+        "{{
+            static BYTES: &::trilane_esp32::Flash<[u8]> =
+                &::trilane_esp32::Flash(*::core::include_bytes!({path:?}));
+            {value}
+        }}"
+    ))
 }
 
-fn expansion(path: &Path, header: &Header) -> String {
+/// A decoder of the bytes, once it has been checked.
+fn decoder(gguf: &Gguf<'_>) -> Result<String, ModelError> {
+    let header = Header::read(gguf)?;
+    Weights::load(gguf, &mut memory::layers(gguf, &header))?;
     let Header { vocabulary, dim, hidden, layers, rope_dim, context, .. } = header;
     let [heads, kv_heads, head_dim] =
         [header.attention.heads, header.attention.kv_heads, header.attention.head_dim];
     let (rope_base, norm_eps) = (header.rope_base, header.norm_eps);
-    format!(
-        "{{
-            static BYTES: &::trilane_esp32::Flash<[u8]> =
-                &::trilane_esp32::Flash(*::core::include_bytes!({path:?}));
-            ::trilane_esp32::Model::new(&BYTES.0, ::trilane_esp32::core::model::Header {{
-                vocabulary: {vocabulary},
-                dim: {dim},
-                hidden: {hidden},
-                layers: {layers},
-                attention: ::trilane_esp32::core::nn::Attention {{
-                    heads: {heads}, kv_heads: {kv_heads}, head_dim: {head_dim},
-                }},
-                rope_dim: {rope_dim},
-                rope_base: {rope_base:?},
-                norm_eps: {norm_eps:?},
-                context: {context},
-            }})
-        }}"
-    )
+    Ok(format!(
+        "::trilane_esp32::Model::new(&BYTES.0, ::trilane_esp32::core::model::Header {{
+            vocabulary: {vocabulary},
+            dim: {dim},
+            hidden: {hidden},
+            layers: {layers},
+            attention: ::trilane_esp32::core::nn::Attention {{
+                heads: {heads}, kv_heads: {kv_heads}, head_dim: {head_dim},
+            }},
+            rope_dim: {rope_dim},
+            rope_base: {rope_base:?},
+            norm_eps: {norm_eps:?},
+            context: {context},
+        }})"
+    ))
+}
+
+/// A perceptron of the bytes, once it has been checked.
+fn perceptron(gguf: &Gguf<'_>) -> Result<String, ModelError> {
+    let model = Mlp::load(gguf)?;
+    let MlpHeader { layers, features, hidden, classes } = model.header();
+    Ok(format!(
+        "::trilane_esp32::Perceptron::new(&BYTES.0, ::trilane_esp32::core::model::MlpHeader {{
+            layers: {layers}, features: {features}, hidden: {hidden}, classes: {classes},
+        }})"
+    ))
 }

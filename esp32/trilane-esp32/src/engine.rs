@@ -1,15 +1,16 @@
 //! The decoder at its lowest lane.
 
 use crate::Error;
+use crate::backend::{BACKEND, Tables};
 use trilane_core::gguf::Gguf;
-use trilane_core::kernel::{Scalar, Serial};
+use trilane_core::kernel::Serial;
 use trilane_core::lane::PrecisionLane;
 use trilane_core::model::{Decoder, Digest, Header, Layer, Line, Weights, verify};
 
 /// A decoder in firmware: a token in, logits out, at one lane.
 #[derive(Debug)]
 pub struct Engine<'a, 'm> {
-    decoder: Decoder<'a, 'm, Scalar>,
+    decoder: Decoder<'a, 'm, Tables>,
     lane: PrecisionLane,
 }
 
@@ -22,7 +23,7 @@ impl<'a, 'm> Engine<'a, 'm> {
     ///
     /// # Errors
     /// [`Error::File`] for bytes that are not a GGUF file, [`Error::Model`] for a model that does
-    /// not fit or does not run, [`Error::Lane`] for a tensor that this build does not read.
+    /// not fit, does not run, or has a tensor at a lane that this build does not compute.
     pub fn init(
         model: &'m [u8],
         context: usize,
@@ -31,8 +32,9 @@ impl<'a, 'm> Engine<'a, 'm> {
     ) -> Result<Self, Error> {
         let file = Gguf::parse(model)?;
         let weights = Weights::load(&file, layers)?;
-        let lane = lowest(&weights)?;
-        let decoder = Decoder::new(weights, Scalar, context, arena)?;
+        let lane = lowest(&weights);
+        weights.check_computable(BACKEND, lane)?;
+        let decoder = Decoder::new(weights, BACKEND, context, arena)?;
         Ok(Self { decoder, lane })
     }
 
@@ -90,19 +92,14 @@ impl<'a, 'm> Engine<'a, 'm> {
     /// [`Error::Model`] when the model is not stored at that lane; the lane is then as before.
     #[cfg(feature = "lanes")]
     pub fn set_lane(&mut self, lane: PrecisionLane) -> Result<(), Error> {
-        self.decoder.weights().check_lane(lane)?;
+        self.decoder.weights().check_computable(BACKEND, lane)?;
         self.lane = lane;
         Ok(())
     }
 }
 
-/// The lowest lane that some tensor is read at. Without the feature `lanes` every tensor has to be
-/// stored in the first tier, the only one whose code is there.
-fn lowest(weights: &Weights<'_, '_>) -> Result<PrecisionLane, Error> {
-    let lanes = || weights.linears().map(|(name, l)| (name, l.lane(PrecisionLane::Ternary)));
-    let above = lanes().find(|(_, lane)| *lane > PrecisionLane::Bit3);
-    match above {
-        Some((name, _)) if !cfg!(feature = "lanes") => Err(Error::Lane { name }),
-        _ => Ok(lanes().map(|(_, lane)| lane).min().unwrap_or(PrecisionLane::Ternary)),
-    }
+/// The lowest lane that some tensor is read at.
+fn lowest(weights: &Weights<'_, '_>) -> PrecisionLane {
+    let lanes = weights.linears().map(|(_, linear)| linear.lane(PrecisionLane::Ternary));
+    lanes.min().unwrap_or(PrecisionLane::Ternary)
 }

@@ -2,9 +2,9 @@
 
 use core::fmt;
 use trilane_core::gguf::GgufError;
+use trilane_core::model::ModelError;
 use trilane_core::model::sampler::SamplerError;
 use trilane_core::model::tokenizer::TokenizerError;
-use trilane_core::model::{ModelError, TensorName};
 
 /// What can go wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,11 +14,6 @@ pub enum Error {
     File(GgufError),
     /// The file's model cannot be run, or the step not be taken.
     Model(ModelError),
-    /// A tensor is not stored at the lane that this build reads.
-    Lane {
-        /// The tensor.
-        name: TensorName,
-    },
     /// The vocabulary, or a token.
     Tokenizer(TokenizerError),
     /// No token can be chosen.
@@ -29,12 +24,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(error) => error.fmt(f),
+            Self::Model(error @ ModelError::Backend { .. }) => {
+                write!(f, "{error}; the feature `lanes` does")
+            }
             Self::Model(error) => error.fmt(f),
             Self::Tokenizer(error) => error.fmt(f),
             Self::Sampler(error) => error.fmt(f),
-            Self::Lane { name } => {
-                write!(f, "tensor {name} is stored neither as bit3 nor as trits; see feature lanes")
-            }
         }
     }
 }

@@ -1,4 +1,7 @@
 //! The multilayer perceptron: int8 features in, integer class scores out, no float on the way.
+//!
+//! Not one float instruction, so that a processor without them needs no software for it: row scales
+//! are compared by their bits, and [`Mlp::scale`] multiplies only when it is called.
 
 mod header;
 mod verify;
@@ -46,13 +49,12 @@ struct Layer<'m> {
 }
 
 /// What an input was scored, in the memory that it was computed in.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scores<'s> {
     /// One for each class; the largest is that of the likeliest.
     pub values: &'s [i64],
-    /// The logit of a class is its score times this: positive, and the only float. Its products
-    /// are taken from the first layer to the last; they may overflow to infinity, or vanish.
-    pub scale: f32,
+    /// The shift `k` of each layer's output; 0 for the last layer, and where there is none.
+    pub shifts: [u8; MLP_MAX_LAYERS],
 }
 
 impl Scores<'_> {
@@ -106,8 +108,7 @@ impl<'m> Mlp<'m> {
 
     /// Scores `features`, which are as many as the header says, each −127..=127.
     ///
-    /// The arena is memory of [`MlpHeader::arena_lines`] lines, whatever they hold. Exact but for
-    /// the scale, which is Ordered: the same for every backend.
+    /// The arena is memory of [`MlpHeader::arena_lines`] lines, whatever they hold. Exact.
     ///
     /// # Errors
     /// [`ModelError::Compute`] when `features` has another length or holds −128,
@@ -127,6 +128,18 @@ impl<'m> Mlp<'m> {
         self.run(backend, feature, arena, &mut |_, _| {})
     }
 
+    /// What a score is worth: the logit of a class is its score times this, which is positive and
+    /// the only float. Its products are taken from the first layer to the last; they may overflow
+    /// to infinity, or vanish. Ordered: the same for every backend.
+    pub fn scale(&self, scores: &Scores<'_>) -> f32 {
+        let mut scale = 1.0;
+        for (layer, &shift) in self.layers.iter().zip(&scores.shifts) {
+            scale *= layer.scale;
+            scale *= 1u64.checked_shl(shift.into()).unwrap_or(0) as f32;
+        }
+        scale
+    }
+
     /// [`scores`](Self::scores) of features given by their position, showing every layer's sums.
     fn run<'s>(
         &self,
@@ -136,7 +149,7 @@ impl<'m> Mlp<'m> {
         observe: Observer<'_>,
     ) -> Result<Scores<'s>, ModelError> {
         let (sums, mut buf) = cut(&self.header, arena)?;
-        let (mut scale, mut len) = (1.0, 0);
+        let (mut shifts, mut len) = ([0; MLP_MAX_LAYERS], 0);
         for (index, layer) in self.layers.iter().enumerate() {
             let lane = layer.weights.lane();
             if !backend.computes(lane) {
@@ -148,7 +161,9 @@ impl<'m> Mlp<'m> {
             } else {
                 let hidden = sums.get(..len).unwrap_or(&[]);
                 let shift = requantize_shift(hidden.iter().copied().max().unwrap_or(0));
-                scale *= (1u64 << shift) as f32;
+                if let Some(place) = shifts.get_mut(index - 1) {
+                    *place = shift as u8;
+                }
                 let value = |i: usize| requantize(hidden.get(i).copied().unwrap_or(0), shift);
                 buf.integers(len, value).map_err(LinearError::Quant)?
             };
@@ -156,9 +171,8 @@ impl<'m> Mlp<'m> {
             let y = sums.get_mut(..len).unwrap_or(&mut []);
             backend.lane_sums(&layer.weights, &x, 0, y);
             observe(index, y);
-            scale *= layer.scale;
         }
-        Ok(Scores { values: sums.get(..len).unwrap_or(&[]), scale })
+        Ok(Scores { values: sums.get(..len).unwrap_or(&[]), shifts })
     }
 }
 
@@ -184,10 +198,11 @@ fn layer<'m>(
     let weights =
         matrix.lane(matrix.top_lane()).map_err(|e| ModelError::Tensor { name, error: e.into() })?;
     let scale = weights.row_scale(0);
-    if scale <= 0.0 {
+    // Finite, as every scale of a checked matrix.
+    if scale.is_sign_negative() || scale.to_bits() == 0 {
         return Err(ModelError::RowScale { name, row: 0, found: scale, expected: None });
     }
-    match (0..rows).find(|&row| weights.row_scale(row) != scale) {
+    match (0..rows).find(|&row| weights.row_scale(row).to_bits() != scale.to_bits()) {
         None => Ok(Layer { weights, scale }),
         Some(row) => {
             let found = weights.row_scale(row);

@@ -41,7 +41,7 @@ impl Mlp<'_> {
             };
             let scores = self.run(backend, |j| feature(i, j), arena, &mut observe)?;
             if let Some(last) = digests.last_mut() {
-                last.floats(&[scores.scale]);
+                last.floats(&[self.scale(&scores)]);
             }
         }
         let mut all = Digest::default();
