@@ -1,22 +1,22 @@
 //! `trilane export`: a model as firmware takes it.
 
 mod budget;
+mod decoder;
+mod perceptron;
 mod source;
 
 use crate::args::parse_stored_lane;
 use crate::error::Error;
-use crate::load::Compute;
-use crate::load::{Model, choose_lane, threads};
-use crate::verify::{digest, hex};
-use budget::Budget;
+use crate::verify::hex;
 use clap::{Args, ValueEnum};
 use source::{Constants, write_header, write_module};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use trilane::core::gguf::Gguf;
+use trilane::core::kernel::{Backend, Lut};
 use trilane::core::lane::PrecisionLane;
 use trilane::std::gguf_writer::{WriteError, write_atomically};
-use trilane::std::level;
 use trilane::std::mapped::MappedFile;
 use trilane::std::strip::strip;
 
@@ -29,6 +29,7 @@ use trilane::std::strip::strip;
 #[command(after_help = "\
 Examples:
   trilane export models/shakespeare.gguf --target esp32 --out firmware/model
+  trilane export models/digits.gguf --target esp32 --out firmware/model   a perceptron
   trilane export nested.gguf --target esp32 --lane bit3 --context 128 --out model --json")]
 pub(crate) struct ExportArgs {
     /// Model (GGUF, converted to lanes)
@@ -40,12 +41,9 @@ pub(crate) struct ExportArgs {
     /// Highest lane to keep: bit3, bit5 or bit7; or ternary
     #[arg(long, value_name = "LANE", default_value = "bit3", value_parser = parse_stored_lane)]
     lane: PrecisionLane,
-    /// Tokens that the context has room for
-    #[arg(
-        long, value_name = "N", default_value_t = 64,
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
-    context: u32,
+    /// Tokens that the context has room for [default: 64]; not for a perceptron
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    context: Option<u32>,
     /// Folder to write to, made if missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -75,43 +73,51 @@ struct Outputs {
 pub(crate) fn export(args: &ExportArgs, out: &mut dyn Write) -> Result<(), Error> {
     let Target::Esp32 = args.target;
     let file = MappedFile::open(&args.input)?;
-    let mut model = Model::read(&args.input, file.gguf()?)?;
-    let (gguf, header) = (model.gguf, model.header);
-    let weights = model.weights(&args.input)?;
-    let lane = choose_lane(&args.input, &weights, Some(args.lane))?;
-    let context = args.context as usize;
-    if context > header.context {
-        let what = format!("the model's context has {} tokens, not {context}", header.context);
-        return Err(Error::Usage(format!("{}: {what}", args.input.display())));
+    let gguf = file.gguf()?;
+    match gguf.get("general.architecture").and_then(|value| value.as_str()) {
+        Some("mlp") => perceptron::export(args, &gguf, out),
+        Some("llama") | None => decoder::export(args, gguf, out),
+        Some(found) => {
+            let expected = "general.architecture: expected \"llama\" or \"mlp\"";
+            Err(Error::file(&args.input, format!("{expected}, found {found:?}")))
+        }
     }
-    let outputs = outputs(args)?;
-    let compute = Compute { threads: threads(1)?, level: level::detect() };
-    let digest = digest(&args.input, weights, &compute, lane)?.all;
+}
+
+/// Writes the model without the tiers above `lane`; its length.
+fn write_model(
+    args: &ExportArgs,
+    gguf: &Gguf<'_>,
+    outputs: &Outputs,
+    lane: PrecisionLane,
+) -> Result<u64, Error> {
     fs::create_dir_all(&args.out).map_err(|e| Error::io(&args.out, e))?;
-    let len = strip(&gguf, &outputs.model, lane).map_err(|e| write_error(&outputs.model, e))?;
+    strip(gguf, &outputs.model, lane).map_err(|e| write_error(&outputs.model, e))
+}
+
+/// Writes the sources of a model that has been written, and says what it takes.
+fn finish(
+    args: &ExportArgs,
+    outputs: &Outputs,
+    constants: &Constants<'_>,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     let bytes = fs::read(&outputs.model).map_err(|e| Error::io(&outputs.model, e))?;
-    let budget = Budget::new(&header, context, len)
-        .ok_or_else(|| Error::Usage(format!("a context of {context} tokens: too much memory")))?;
-    let constants = Constants {
-        name: file_name(&outputs.model),
-        lane,
-        context,
-        header: &header,
-        budget: &budget,
-        digest,
-    };
-    write(&outputs.header, |out| write_header(&constants, &bytes, out))?;
-    write(&outputs.module, |out| write_module(&constants, out))?;
-    let above = weights.linears().find(|(_, l)| l.lane(lane) > PrecisionLane::Bit3);
-    let feature = above.map(|_| "lanes");
+    write(&outputs.header, |out| write_header(constants, &bytes, out))?;
+    write(&outputs.module, |out| write_module(constants, out))?;
+    let (budget, lane, digest) = (constants.budget, constants.lane, hex(constants.digest));
     if args.json {
-        let report = budget.json(&outputs.model, lane, &hex(digest), feature);
-        return Ok(writeln!(out, "{report}")?);
+        return Ok(writeln!(out, "{}", budget.json(&outputs.model, lane, &digest))?);
     }
     for path in [&outputs.model, &outputs.header, &outputs.module] {
         writeln!(out, "wrote {}", path.display())?;
     }
-    budget.show(lane, &hex(digest), feature, out)
+    budget.show(lane, &digest, out)
+}
+
+/// The feature of the library that takes all these lanes, where one is needed.
+fn feature(mut lanes: impl Iterator<Item = PrecisionLane>) -> Option<&'static str> {
+    lanes.any(|lane| !Lut::<1>.computes(lane)).then_some("lanes")
 }
 
 /// The files to write, none of which may be the input, or be there already.

@@ -13,6 +13,8 @@ use serde_json::Value;
 use std::fs;
 use support::{Folder, fail, json, succeed, tiny_model};
 
+const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/digits.gguf");
+const DIGITS_TEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/digits-test.bin");
 const SHAKESPEARE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/shakespeare.gguf");
 
 /// The tiny model with lanes up to `lane`.
@@ -121,6 +123,58 @@ fn the_budget_says_whether_it_fits_and_by_how_much() {
     assert!(report["ram"]["left"].as_i64().unwrap() < 0);
     let said = succeed(export("256"));
     assert!(said.contains("fits ESP32-C3: no") && said.contains("missing"), "{said}");
+}
+
+#[test]
+fn a_perceptron_is_exported_with_what_it_takes() {
+    let folder = Folder::new();
+    let out = folder.path("out");
+    let arguments = ["export", DIGITS, "--target", "esp32", "--out", &out];
+    let report = json(arguments);
+    assert_eq!((&report["fits"], &report["context"]), (&true.into(), &Value::Null));
+    assert_eq!(report["ram"]["arena"], 1920);
+    let written = format!("{out}/digits.gguf");
+    assert_eq!(report["digest"], json(["verify", DIGITS])["lanes"]["bit3"]["digest"]);
+    assert_eq!(report["digest"], json(["verify", &written])["lanes"]["bit3"]["digest"]);
+    let correct = |model: &str| json(["classify", model, "--data", DIGITS_TEST])["correct"].clone();
+    assert_eq!(correct(&written), correct(DIGITS));
+    let header = fs::read_to_string(format!("{out}/model.h")).unwrap();
+    for line in ["#define MODEL_FEATURES 64u", "#define MODEL_CLASSES 10u"] {
+        assert!(header.contains(line), "{line}");
+    }
+    assert!(!header.contains("MODEL_CONTEXT"));
+    let digest = report["digest"].as_str().unwrap();
+    assert!(header.contains(&format!("#define MODEL_DIGEST UINT64_C(0x{digest})")), "{digest}");
+    let module = fs::read_to_string(format!("{out}/model.rs")).unwrap();
+    assert!(module.contains("trilane_esp32::Perceptron"), "{module}");
+    assert!(module.contains(&format!("0x{digest}")), "{module}");
+}
+
+#[test]
+fn a_perceptron_has_no_context_and_no_lane_that_is_not_stored() {
+    let folder = Folder::new();
+    let out = folder.path("out");
+    let export = ["export", DIGITS, "--target", "esp32", "--out", &out];
+    let with = |more: [&'static str; 2]| {
+        export.map(str::to_owned).into_iter().chain(more.map(str::to_owned))
+    };
+    fail(2, &["a perceptron has no context"], with(["--context", "16"]));
+    fail(2, &["lane bit5 is not stored; the file has bit3"], with(["--lane", "bit5"]));
+    fail(2, &["lane ternary is not stored; the file has bit3"], with(["--lane", "ternary"]));
+    assert!(folder.names().is_empty());
+}
+
+#[test]
+fn an_unknown_architecture_is_named() {
+    let folder = Folder::new();
+    let mut bytes = fs::read(DIGITS).unwrap();
+    let at = bytes.windows(3).position(|word| word == b"mlp").unwrap();
+    bytes[at..at + 3].copy_from_slice(b"cnn");
+    let model = folder.write("cnn.gguf", bytes);
+    let expected = "general.architecture: expected \"llama\" or \"mlp\", found \"cnn\"";
+    let export = ["export", &model, "--target", "esp32", "--out", &folder.path("out")];
+    fail(3, &[expected], export);
+    assert_eq!(folder.names(), ["cnn.gguf"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::budget::Budget;
 use std::io::{self, Write};
 use trilane::core::lane::PrecisionLane;
-use trilane::core::model::{Digest, Header};
+use trilane::core::model::Digest;
 
 /// Bytes on a line.
 const PER_LINE: usize = 24;
@@ -12,10 +12,16 @@ const PER_LINE: usize = 24;
 pub(super) struct Constants<'a> {
     pub(super) name: String,
     pub(super) lane: PrecisionLane,
-    pub(super) context: usize,
-    pub(super) header: &'a Header,
+    pub(super) kind: Kind,
     pub(super) budget: &'a Budget,
     pub(super) digest: Digest,
+}
+
+/// What the model is, and its numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Decoder { context: usize, vocabulary: usize },
+    Perceptron { features: usize, classes: usize },
 }
 
 impl Constants<'_> {
@@ -29,13 +35,23 @@ pub(super) fn write_header(c: &Constants<'_>, bytes: &[u8], out: &mut dyn Write)
     writeln!(out, "// {}", c.made_from())?;
     writeln!(out, "#pragma once\n\n#include <stdint.h>\n")?;
     writeln!(out, "#define MODEL_LEN {}u", bytes.len())?;
-    writeln!(out, "// Tokens of context that the sizes below are for.")?;
-    writeln!(out, "#define MODEL_CONTEXT {}u", c.context)?;
-    writeln!(out, "#define MODEL_VOCABULARY {}u", c.header.vocabulary)?;
-    writeln!(out, "// Bytes to give to trilane_init, and how many of them are computed in.")?;
+    let (init, digest) = match c.kind {
+        Kind::Decoder { context, vocabulary } => {
+            writeln!(out, "// Tokens of context that the sizes below are for.")?;
+            writeln!(out, "#define MODEL_CONTEXT {context}u")?;
+            writeln!(out, "#define MODEL_VOCABULARY {vocabulary}u")?;
+            ("trilane_init", "trilane_digest gives for a context of 16 tokens or more")
+        }
+        Kind::Perceptron { features, classes } => {
+            writeln!(out, "#define MODEL_FEATURES {features}u")?;
+            writeln!(out, "#define MODEL_CLASSES {classes}u")?;
+            ("trilane_classifier_init", "trilane_classifier_digest gives")
+        }
+    };
+    writeln!(out, "// Bytes to give to {init}, and how many of them are computed in.")?;
     writeln!(out, "#define MODEL_MEMORY_BYTES {}u", c.budget.memory)?;
     writeln!(out, "#define MODEL_ARENA_BYTES {}u", c.budget.arena)?;
-    writeln!(out, "// What trilane_digest gives for a context of 16 tokens or more.")?;
+    writeln!(out, "// What {digest}.")?;
     writeln!(out, "#define MODEL_DIGEST UINT64_C(0x{:016x})\n", c.digest.value())?;
     writeln!(out, "static const uint8_t MODEL[MODEL_LEN] __attribute__((aligned(64))) = {{")?;
     for line in bytes.chunks(PER_LINE) {
@@ -53,14 +69,25 @@ pub(super) fn write_module(c: &Constants<'_>, out: &mut dyn Write) -> io::Result
     writeln!(out, "// To be a module of firmware that uses the crate trilane-esp32.\n")?;
     writeln!(out, "/// The model, in flash.")?;
     let name = c.name.escape_default();
+    let (model, digest) = match c.kind {
+        Kind::Decoder { .. } => {
+            ("Model", "Engine::digest` gives for a context of 16 tokens or more")
+        }
+        Kind::Perceptron { .. } => ("Perceptron", "Classifier::digest` gives"),
+    };
     writeln!(
         out,
-        "pub const MODEL: trilane_esp32::Model = trilane_esp32::include_model!(\"{name}\");"
+        "pub const MODEL: trilane_esp32::{model} = trilane_esp32::include_model!(\"{name}\");"
     )?;
-    writeln!(out, "/// Tokens of context.")?;
-    writeln!(out, "pub const CONTEXT: usize = {};", c.context)?;
-    writeln!(out, "/// Lines of memory for that context.")?;
-    writeln!(out, "pub const ARENA_LINES: usize = MODEL.arena_lines(CONTEXT);")?;
-    writeln!(out, "/// What `Engine::digest` gives for a context of 16 tokens or more.")?;
+    if let Kind::Decoder { context, .. } = c.kind {
+        writeln!(out, "/// Tokens of context.")?;
+        writeln!(out, "pub const CONTEXT: usize = {context};")?;
+        writeln!(out, "/// Lines of memory for that context.")?;
+        writeln!(out, "pub const ARENA_LINES: usize = MODEL.arena_lines(CONTEXT);")?;
+    } else {
+        writeln!(out, "/// Lines of memory for an input.")?;
+        writeln!(out, "pub const ARENA_LINES: usize = MODEL.arena_lines();")?;
+    }
+    writeln!(out, "/// What `{digest}.")?;
     writeln!(out, "pub const DIGEST: u64 = 0x{:016x};", c.digest.value())
 }
