@@ -160,7 +160,10 @@ fn add_block<const TERNARY: bool, const PLANES: usize>(
     let &common = multipliers.first().unwrap_or(&0);
     let equal = multipliers.iter().all(|&m| m == common);
     let units = units(w.cols());
-    for (r, total) in sums.iter_mut().enumerate() {
+    // Bounds that the compiler sees: nothing below is checked, and nothing can panic.
+    let block_units = block.len().min(BLOCK_UNITS);
+    let rows = sums.len().min(ROWS);
+    for (r, total) in (0..rows).zip(sums) {
         let value = |s: usize| {
             let [mut low, mut high] = zeros[s];
             for (tier, packed) in packed.iter().enumerate() {
@@ -177,9 +180,10 @@ fn add_block<const TERNARY: bool, const PLANES: usize>(
             }
         };
         *total += if equal {
-            i64::from((0..block.len()).map(value).sum::<i32>()) * i64::from(common)
+            i64::from((0..block_units).map(value).sum::<i32>()) * i64::from(common)
         } else {
-            multipliers.iter().enumerate().map(|(s, &m)| i64::from(value(s)) * i64::from(m)).sum()
+            let units = (0..block_units).zip(multipliers);
+            units.map(|(s, &m)| i64::from(value(s)) * i64::from(m)).sum()
         };
     }
 }
@@ -237,7 +241,10 @@ fn fill<const TERNARY: bool>(table: &mut [Packed; 256], fields: &[[Packed; 3]; 4
 /// The rows of a plane from `first` on.
 #[inline(always)]
 fn rows_of<T>(plane: &[T], first: usize, len: usize) -> ChunksExact<'_, T> {
-    plane.get(first * len..).unwrap_or(&[]).chunks_exact(len)
+    match plane.get(first * len..) {
+        Some(rest) if len > 0 => rest.chunks_exact(len),
+        _ => [].chunks_exact(1),
+    }
 }
 
 /// `Σ table[byte]`, each byte in its own table.
