@@ -1,27 +1,71 @@
-//! Sizes of the sections of a 32-bit little-endian ELF file.
+//! Sections and symbols of a 32-bit little-endian ELF file.
+
+/// A section's header, as far as it is read here.
+struct Header {
+    /// Where its name begins.
+    name: usize,
+    kind: u32,
+    flags: u32,
+    address: u32,
+    offset: usize,
+    size: u32,
+    /// The section that it refers to.
+    link: usize,
+}
+
+fn half(file: &[u8], at: usize) -> Option<usize> {
+    Some(u16::from_le_bytes(*file.get(at..)?.first_chunk()?).into())
+}
+
+fn word(file: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*file.get(at..)?.first_chunk()?))
+}
+
+/// The string that begins there.
+fn text(file: &[u8], at: usize) -> Option<&str> {
+    str::from_utf8(file.get(at..)?.split(|&byte| byte == 0).next()?).ok()
+}
+
+/// The headers of all sections.
+fn headers(file: &[u8]) -> Option<Vec<Header>> {
+    if !file.starts_with(b"\x7FELF\x01\x01") {
+        return None;
+    }
+    let (table, size, count) = (word(file, 32)? as usize, half(file, 46)?, half(file, 48)?);
+    let header = |i: usize| {
+        let field = |at: usize| word(file, table + i * size + at);
+        Some(Header {
+            name: field(0)? as usize,
+            kind: field(4)?,
+            flags: field(8)?,
+            address: field(12)?,
+            offset: field(16)? as usize,
+            size: field(20)?,
+            link: field(24)? as usize,
+        })
+    };
+    (0..count).map(header).collect()
+}
 
 /// Name, address and length in bytes of every section that is loaded or takes memory; `None` for
 /// anything but such a file.
 pub(crate) fn sections(file: &[u8]) -> Option<Vec<(&str, u32, u32)>> {
     const ALLOCATED: u32 = 2;
-    let half = |at: usize| Some(u16::from_le_bytes(*file.get(at..)?.first_chunk()?));
-    let word = |at: usize| Some(u32::from_le_bytes(*file.get(at..)?.first_chunk()?));
-    if !file.starts_with(b"\x7FELF\x01\x01") {
-        return None;
-    }
-    let (table, size) = (word(32)? as usize, usize::from(half(46)?));
-    let (count, names) = (usize::from(half(48)?), usize::from(half(50)?));
-    let names_at = word(table + names * size + 16)? as usize;
-    let mut sections = Vec::new();
-    for i in 0..count {
-        let at = table + i * size;
-        let name = file.get(names_at + word(at)? as usize..)?;
-        let name = name.split(|&byte| byte == 0).next()?;
-        if word(at + 8)? & ALLOCATED != 0 {
-            sections.push((str::from_utf8(name).ok()?, word(at + 12)?, word(at + 20)?));
-        }
-    }
-    Some(sections)
+    let headers = headers(file)?;
+    let names = headers.get(half(file, 50)?)?.offset;
+    let allocated = headers.iter().filter(|header| header.flags & ALLOCATED != 0);
+    allocated.map(|h| Some((text(file, names + h.name)?, h.address, h.size))).collect()
+}
+
+/// The names of all symbols; `None` for a file without them.
+pub(crate) fn symbols(file: &[u8]) -> Option<Vec<&str>> {
+    const SYMBOLS: u32 = 2;
+    const SYMBOL_BYTES: usize = 16;
+    let headers = headers(file)?;
+    let table = headers.iter().find(|header| header.kind == SYMBOLS)?;
+    let names = headers.get(table.link)?.offset;
+    let entries = (0..table.size as usize / SYMBOL_BYTES).map(|i| table.offset + i * SYMBOL_BYTES);
+    entries.map(|entry| text(file, names + word(file, entry)? as usize)).collect()
 }
 
 #[cfg(test)]
@@ -42,7 +86,27 @@ mod tests {
         file.extend(section(1, 6, 0x8000_0000, 0, 1234));
         file.extend(section(7, 0, 0, 52, 14));
         assert_eq!(sections(&file), Some(vec![(".text", 0x8000_0000, 1234)]));
+        assert_eq!(symbols(&file), None);
         assert_eq!(sections(&file[..120]), None);
         assert_eq!(sections(b"\x7FELF\x02\x01"), None);
+    }
+
+    #[test]
+    fn symbols_are_named() {
+        let mut file = vec![0; 52];
+        file[..6].copy_from_slice(b"\x7FELF\x01\x01");
+        file.extend(b"\0__mulsf3\0main\0");
+        for name in [0u32, 1, 10] {
+            file.extend([name, 0, 0, 0].map(u32::to_le_bytes).concat());
+        }
+        file[32] = file.len() as u8;
+        file[46] = 40;
+        file[48] = 2;
+        let section = |kind: u32, offset: u32, size: u32, link: u32| {
+            [0, kind, 0, 0, offset, size, link, 0, 0, 0].map(u32::to_le_bytes).concat()
+        };
+        file.extend(section(3, 52, 15, 0));
+        file.extend(section(2, 67, 48, 0));
+        assert_eq!(symbols(&file), Some(vec!["", "__mulsf3", "main"]));
     }
 }

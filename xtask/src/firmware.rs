@@ -1,13 +1,15 @@
 //! Firmware on emulated boards: Rust and C, against what this machine computes.
 
-use crate::elf::sections;
+use crate::elf::{sections, symbols};
 use crate::invocation::Invocation;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The workspace of the firmware.
 const FOLDER: &str = "esp32";
-const MODEL: &str = "models/shakespeare.gguf";
+const DECODER: &str = "models/shakespeare.gguf";
+const PERCEPTRON: &str = "models/digits.gguf";
+const SAMPLES: &str = "models/digits-test.bin";
 
 /// An emulated board.
 struct Board {
@@ -72,27 +74,76 @@ pub(crate) fn xtensa() -> Vec<Invocation> {
 
 /// Runs every program on every board.
 pub(crate) fn check() -> Result<String, String> {
-    let trilane = |arguments: &str| {
-        Invocation::new(&format!("cargo run --quiet --release -p trilane-cli -- {arguments}"))
-    };
-    let export = fs::canonicalize(".").map_err(|e| e.to_string())?.join("target/export");
-    let folder = export.display();
-    let report = trilane(&format!(
-        "export {MODEL} --target esp32 --context 64 --out {folder} --force --json"
-    ))
-    .capture()?;
-    let digest = field(&report, "digest")?;
-    let most: u32 = field(&report, "code")?.parse().map_err(|e| format!("code: {e}"))?;
-    let text =
-        trilane(&format!("run {MODEL} --prompt ROMEO: --lane bit3 --tokens 32")).capture()?;
+    let expected = Expected::compute()?;
     let mut remarks = Vec::new();
     for board in &BOARDS {
         board.run("instructions")?;
-        same("digest", &board.run("digest")?, &format!("bit3 {digest}\n"))?;
-        same("shakespeare", &board.run("shakespeare")?, &text)?;
-        remarks.push(board.run_c(&export, digest, most)?);
+        print!("{}", board.run("matvec")?);
+        let Expected { decoder, perceptron, text, correct } = &expected;
+        same("digest", &board.run("digest")?, &format!("bit3 {}\n", decoder.digest))?;
+        same("shakespeare", &board.run("shakespeare")?, text)?;
+        let classified = format!("{correct}digest {}\n", perceptron.digest);
+        same("digits", &board.run("digits")?, &classified)?;
+        remarks.push(board.check_c(&expected)?);
     }
     Ok(remarks.join("; "))
+}
+
+/// What this machine computes, and a device has to.
+struct Expected {
+    decoder: Export,
+    perceptron: Export,
+    /// What the decoder says.
+    text: String,
+    /// How much of the test set the perceptron gets right, as a line.
+    correct: String,
+}
+
+/// A model as `trilane export` has written it.
+struct Export {
+    folder: PathBuf,
+    /// The file in it.
+    model: PathBuf,
+    digest: String,
+    /// Bytes of code that it plans with.
+    code: u32,
+}
+
+impl Expected {
+    fn compute() -> Result<Self, String> {
+        let decoder = Export::new(DECODER, "decoder", "--context 64")?;
+        let perceptron = Export::new(PERCEPTRON, "perceptron", "")?;
+        let verified = trilane(&format!("verify {PERCEPTRON} --lane bit3 --json"))?;
+        let (_, lane) = verified.split_once("\"bit3\":").unwrap_or_default();
+        same("digest of the exported perceptron", &perceptron.digest, field(lane, "digest")?)?;
+        let report = trilane(&format!("classify {PERCEPTRON} --data {SAMPLES} --json"))?;
+        let (correct, samples) = (field(&report, "correct")?, field(&report, "samples")?);
+        let correct = format!("{correct} of {samples} correct\n");
+        let text = trilane(&format!("run {DECODER} --prompt ROMEO: --lane bit3 --tokens 32"))?;
+        Ok(Self { decoder, perceptron, text, correct })
+    }
+}
+
+impl Export {
+    fn new(model: &str, folder: &str, arguments: &str) -> Result<Self, String> {
+        let root = fs::canonicalize(".").map_err(|e| e.to_string())?;
+        let folder = root.join("target/export").join(folder);
+        let out = folder.display();
+        let report = trilane(&format!(
+            "export {model} --target esp32 {arguments} --out {out} --force --json"
+        ))?;
+        Ok(Self {
+            model: folder.join(Path::new(model).file_name().unwrap_or_default()),
+            folder,
+            digest: field(&report, "digest")?.to_owned(),
+            code: field(&report, "code")?.parse().map_err(|e| format!("code: {e}"))?,
+        })
+    }
+}
+
+/// What the command prints.
+fn trilane(arguments: &str) -> Result<String, String> {
+    Invocation::new(&format!("cargo run --quiet --release -p trilane-cli -- {arguments}")).capture()
 }
 
 /// What the conformance program prints on every board.
@@ -107,19 +158,47 @@ impl Board {
         Invocation::new(&line).within(FOLDER).capture()
     }
 
-    /// Builds the program in C, which links only where the library cannot panic, and runs it; the
-    /// sizes of its sections. `most` bytes of code are what `trilane export` plans with.
-    fn run_c(&self, export: &Path, digest: &str, most: u32) -> Result<String, String> {
-        let Self { triple, memory, clang, qemu } = self;
+    /// Builds the library for C and runs its examples; the sizes of two of them.
+    fn check_c(&self, expected: &Expected) -> Result<String, String> {
+        let triple = self.triple;
         Invocation::new(&format!("cargo staticlib --target {triple}")).within(FOLDER).run()?;
-        let built = target_folder()?.join(triple);
+        let Expected { decoder, perceptron, correct, .. } = expected;
+
+        let (program, output) = self.run_c("shakespeare", decoder)?;
+        let digest = format!("digest {}", decoder.digest);
+        same("digest of the C program", output.lines().next().unwrap_or(""), &digest)?;
+        let speaking = self.sizes(&program, decoder)?;
+
+        let (program, output) = self.run_c("digits", perceptron)?;
+        let classified = format!("{correct}digest {}\n", perceptron.digest);
+        same("digits in C", &output, &classified)?;
+        // Its digest takes in a float.
+        if triple == SOFT_FLOAT && float_software(&program)?.is_empty() {
+            return Err(format!("{triple}: no software for floats is found where it has to be"));
+        }
+        let (program, output) = self.run_c("class", perceptron)?;
+        same("class of a vertical stroke", &output, "1\n")?;
+        let found = float_software(&program)?;
+        if !found.is_empty() {
+            return Err(format!("{triple}: to classify takes software for floats: {found:?}"));
+        }
+        let classifying = self.sizes(&program, perceptron)?;
+        Ok(format!("{triple}: decoder {speaking}, perceptron {classifying}"))
+    }
+
+    /// Links an example in C, which works only where the library cannot panic, and runs it; the
+    /// linked file, and what it prints.
+    fn run_c(&self, example: &str, export: &Export) -> Result<(Vec<u8>, String), String> {
+        let Self { triple, memory, clang, qemu } = self;
+        let built = target_folder()?.join(triple).join("release");
         let (library, program) =
-            (built.join("release/libtrilane_esp32_c.a"), built.join("release/digest-c"));
+            (built.join("libtrilane_esp32_c.a"), built.join(format!("{example}-c")));
         Invocation::new(&format!(
             "clang {clang} -std=c11 -Os -Wall -Wextra -Werror -ffreestanding -nostdlib -fuse-ld=lld \
              -Wl,--gc-sections,--fatal-warnings,-T,firmware/memory/{memory},-T,c/example/sections.ld \
-             -Ic/include -I{} c/example/main.c c/example/board.c {} -o {}",
-            export.display(),
+             -Ic/include -I../models -I{} c/example/{example}.c c/example/board.c c/example/print.c \
+             {} -o {}",
+            export.folder.display(),
             library.display(),
             program.display()
         ))
@@ -131,24 +210,36 @@ impl Board {
         ))
         .capture()?;
         print!("{output}");
-        same(
-            "digest of the C program",
-            output.lines().next().unwrap_or(""),
-            &format!("digest {digest}"),
-        )?;
-        let file = read(&program)?;
-        if file.windows(12).any(|bytes| bytes == b"__rust_alloc") {
+        Ok((read(&program)?, output))
+    }
+
+    /// Code without the model, and the variables of a linked program.
+    fn sizes(&self, program: &[u8], export: &Export) -> Result<String, String> {
+        let triple = self.triple;
+        if program.windows(12).any(|bytes| bytes == b"__rust_alloc") {
             return Err(format!("{triple}: an allocator is linked"));
         }
-        let sections = sections(&file).ok_or("the linked program is not a 32-bit ELF file")?;
-        let model = read(&export.join("shakespeare.gguf"))?.len() as u32;
+        let sections = sections(program).ok_or("the linked program is not a 32-bit ELF file")?;
+        let model = read(&export.model)?.len() as u32;
         let size = |name| sections.iter().filter(|s| s.0 == name).map(|s| s.2).sum::<u32>();
-        let code = size(".text") + size(".rodata") - model;
+        let (code, most) = (size(".text") + size(".rodata") - model, export.code);
         if code > most {
             return Err(format!("{triple}: {code} bytes of code, at most {most} were promised"));
         }
-        Ok(format!("{triple}: code {code}, model {model}, .bss {}", size(".bss")))
+        Ok(format!("(code {code}, model {model}, .bss {})", size(".bss")))
     }
+}
+
+/// The target without float instructions.
+const SOFT_FLOAT: &str = "riscv32imc-unknown-none-elf";
+
+/// The linked functions that compute with floats in software, which are named for their types:
+/// `__mulsf3` for two floats, `__fixdfsi` from a double to an integer.
+fn float_software(program: &[u8]) -> Result<Vec<&str>, String> {
+    let symbols = symbols(program).ok_or("the linked program has no table of symbols")?;
+    let is_float =
+        |name: &&str| name.starts_with("__") && ["sf", "df"].iter().any(|kind| name.contains(kind));
+    Ok(symbols.into_iter().filter(is_float).collect())
 }
 
 /// Where Cargo puts what it builds of the firmware.

@@ -15,10 +15,10 @@ pub const LAYER_BYTES: usize = 640;
 
 /// Machine code and constants of the decoder and the C interface, linked into RISC-V firmware
 /// without what it does not use.
-pub const CODE_BYTES: usize = 96 * 1024;
+pub const CODE_BYTES: usize = 104 * 1024;
 
 /// The same for a classifier.
-pub const CLASSIFIER_CODE_BYTES: usize = 32 * 1024;
+pub const CLASSIFIER_CODE_BYTES: usize = 48 * 1024;
 
 /// Stack below the call of any function of the C interface. Most of it is tables.
 pub const STACK_BYTES: usize = 20 * 1024;
