@@ -24,7 +24,7 @@ pub const CLASSIFIER_CODE_BYTES: usize = 48 * 1024;
 pub const STACK_BYTES: usize = 20 * 1024;
 
 /// The same with the feature `lanes`.
-pub const LANES_STACK_BYTES: usize = 28 * 1024;
+pub const LANES_STACK_BYTES: usize = 32 * 1024;
 
 /// Bytes of memory for `trilane_init` of the C interface; `None` when that is more than the
 /// address space.
