@@ -84,6 +84,7 @@ pub(crate) fn check() -> Result<String, String> {
         same("shakespeare", &board.run("shakespeare")?, text)?;
         let classified = format!("{correct}digest {}\n", perceptron.digest);
         same("digits", &board.run("digits")?, &classified)?;
+        print!("{}", board.run("hostile")?);
         remarks.push(board.check_c(&expected)?);
     }
     Ok(remarks.join("; "))
