@@ -175,7 +175,8 @@ macro_rules! baseline_backend {
     ($($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $type:ty),* $(,)?)
         $(-> $ret:ty)?;)*) => {
         impl Backend for Baseline {
-            $(#[inline]
+            // Not inlined: other crates may be compiled for size.
+            $(#[inline(never)]
             fn $name $(<$life>)? (self, $($arg: $type),*) $(-> $ret)? {
                 Level::baseline().$name($($arg),*)
             })*
