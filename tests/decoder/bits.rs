@@ -32,15 +32,16 @@ fn digests(file: &File, backend: impl Backend, pool: &dyn Pool, lane: PrecisionL
 /// Asserts the bits of the specification; returns them.
 fn same(file: &File, lane: PrecisionLane) -> Vec<u64> {
     let expected = digests(file, Scalar, &Serial, lane);
-    for pool in [&Uneven as &dyn Pool, &Threads(2), &Threads(5)] {
+    for pool in [&Uneven as &dyn Pool, &Threads(5)] {
         assert_eq!(digests(file, Scalar, pool, lane), expected, "{lane}");
     }
     for level in Isa::ALL.into_iter().filter_map(levels::level) {
-        for pool in [&Serial as &dyn Pool, &Uneven, &Threads(3)] {
+        for pool in [&Serial as &dyn Pool, &Uneven] {
             assert_eq!(digests(file, level, pool, lane), expected, "{lane} on {level}");
         }
     }
-    assert_eq!(digests(file, Baseline, &Serial, lane), expected, "{lane}");
+    // One level with threads: an emulator keeps some memory of every thread that ever ran.
+    assert_eq!(digests(file, Baseline, &Threads(3), lane), expected, "{lane}");
     expected
 }
 
