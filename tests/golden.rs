@@ -68,7 +68,10 @@ fn the_shakespeare_model_has_its_digests_at_every_level_and_lane() {
     let weights = Weights::load(&gguf, &mut layers).unwrap();
     let mut arena = memory::arena(&header, VERIFY_TOKENS).unwrap();
     for level in level::levels() {
-        for (name, pool) in [("serial", &Serial as &dyn Pool), ("three threads", &Three)] {
+        let pools = [("serial", &Serial as &dyn Pool), ("three threads", &Three)];
+        // One level with threads: an emulator keeps some memory of every thread that ever ran.
+        let pools = if level == level::detect() { &pools[..] } else { &pools[..1] };
+        for &(name, pool) in pools {
             for (lane, golden) in GOLDEN {
                 let mut decoder = Decoder::new(weights, level, VERIFY_TOKENS, &mut arena).unwrap();
                 let mut digests = [Digest::default(); 6];
