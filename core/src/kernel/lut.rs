@@ -58,7 +58,9 @@ pub(super) fn matvec<P: Product, const TIERS: usize>(
     }
 }
 
-/// The rows from `first` on, of a lane that reads `PLANES` digit planes.
+/// The rows from `first` on, of a lane that reads `PLANES` digit planes. Not inlined: two lanes in
+/// one frame would take the stack of both.
+#[inline(never)]
 fn rows<P: Product, const TERNARY: bool, const PLANES: usize>(
     w: &LaneView<'_>,
     x: &Activations<'_>,

@@ -192,7 +192,7 @@ mod tests {
                 assert_eq!(scores.values, sums, "{kind:?} {hidden:?}");
                 assert_eq!(scores.class(), network.class(&weights, &image(seed)));
                 let unit = last.unit * weights.last().unwrap().scale;
-                assert!((scores.scale / unit - 1.0).abs() < 1e-6);
+                assert!((model.scale(&scores) / unit - 1.0).abs() < 1e-6);
             }
         }
     }
