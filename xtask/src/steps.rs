@@ -105,7 +105,7 @@ pub(crate) const STEPS: &[Step] = &[
         about: "every test as users run it, no backend of this machine skipped",
         full: false,
         needs: &[],
-        work: Work::Commands(|| vec![host_tests("--release")]),
+        work: Work::Commands(|| vec![host_tests("--profile release-test")]),
     },
     Step {
         name: "firmware-lints",
@@ -197,7 +197,9 @@ pub(crate) const STEPS: &[Step] = &[
                 Invocation::new(
                     "cargo clippy -p trilane-std --features candle --examples -- -D warnings",
                 ),
-                Invocation::new("cargo test -p trilane-std --features candle --examples"),
+                Invocation::new(
+                    "cargo test --profile tool -p trilane-std --features candle --examples",
+                ),
             ]
         }),
     },
@@ -217,7 +219,9 @@ pub(crate) const STEPS: &[Step] = &[
         about: "every test, over all inputs where the normal run samples",
         full: true,
         needs: &[],
-        work: Work::Commands(|| vec![host_tests("--release").set("TRILANE_FULL", "1")]),
+        work: Work::Commands(|| {
+            vec![host_tests("--profile release-test").set("TRILANE_FULL", "1")]
+        }),
     },
     Step {
         name: "miri",
@@ -275,8 +279,10 @@ pub(crate) const SIMD128: &str = "-C target-feature=+simd128";
 /// Tests of the core and the facade on an emulated processor.
 fn aarch64_tests(processor: &str, required: &str) -> Invocation {
     let triple = "aarch64-unknown-linux-musl";
-    let line =
-        format!("cargo test --no-fail-fast --release -p trilane-core -p trilane --target {triple}");
+    let line = format!(
+        "cargo test --no-fail-fast --profile release-test -p trilane-core -p trilane \
+         --target {triple}"
+    );
     for_aarch64(Invocation::new(&line))
         .set(&runner(triple), &format!("qemu-aarch64 -cpu {processor}"))
         .set("TRILANE_REQUIRE", required)
