@@ -51,6 +51,13 @@ pub enum MatrixError {
         /// The lane asked for.
         lane: PrecisionLane,
     },
+    /// A lane does not go on from another: they are not nested lanes, the lower one first.
+    Refinement {
+        /// The lane to go on from.
+        from: PrecisionLane,
+        /// The lane asked for.
+        to: PrecisionLane,
+    },
 }
 
 /// A part of a stored matrix.
@@ -84,6 +91,7 @@ impl fmt::Display for MatrixError {
                 write!(f, "row {row}: the scale of lane {lane} is not finite")
             }
             Self::Lane { lane } => write!(f, "the tensor does not hold lane {lane}"),
+            Self::Refinement { from, to } => write!(f, "lane {to} does not refine lane {from}"),
         }
     }
 }
@@ -235,12 +243,48 @@ impl<'a> DigitMatrix<'a> {
             rows: self.rows,
             cols: self.cols,
             lane,
+            above: None,
             group: self.group,
             group_scales: self.group_scales,
             high,
             digits,
             row_scales,
         })
+    }
+
+    /// The tiers that lane `to` reads beyond lane `from`: what is left of `to` once `from` has been
+    /// computed. For every row and vector, exactly,
+    ///
+    /// ```text
+    /// lane_sums(lane(to)) = lane_sums(lane(from)) + lane_sums(refinement(from, to))
+    /// ```
+    ///
+    /// A weight is worth, in half steps of Bit7, with `c` the digits read:
+    ///
+    /// | from | to | codes | value |
+    /// |---|---|---|---|
+    /// | `Bit3` | `Bit5` | 0..=3 | `8·c − 12` |
+    /// | `Bit3` | `Bit7` | 0..=15 | `2·c − 15` |
+    /// | `Bit5` | `Bit7` | 0..=3 | `2·c − 3` |
+    ///
+    /// # Errors
+    /// [`MatrixError::Refinement`] unless both are nested lanes and `from` is the lower one;
+    /// [`MatrixError::Lane`] when the tiers of `to` are not stored.
+    pub fn refinement(
+        &self,
+        from: PrecisionLane,
+        to: PrecisionLane,
+    ) -> Result<LaneView<'a>, MatrixError> {
+        let mut view = self.lane(to)?;
+        match (from.tiers(), to.tiers()) {
+            (Some(read), Some(tiers)) if read < tiers => {
+                view.above = Some(from);
+                view.high = &[];
+                view.digits.iter_mut().take(read).for_each(|plane| *plane = &[]);
+                Ok(view)
+            }
+            _ => Err(MatrixError::Refinement { from, to }),
+        }
     }
 
     fn check_padding(&self) -> Result<(), MatrixError> {
@@ -275,12 +319,14 @@ fn check_scales(lane: PrecisionLane, rows: usize, scales: &[f32]) -> Result<(), 
     }
 }
 
-/// A matrix read at one lane: what the kernels take. Its parts have been checked.
+/// A matrix read at one lane, or at what a lane has beyond a lower one: what the kernels take. Its
+/// parts have been checked.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneView<'a> {
     rows: usize,
     cols: usize,
     lane: PrecisionLane,
+    above: Option<PrecisionLane>,
     group: Group,
     pub(crate) group_scales: &'a [u8],
     pub(crate) high: &'a [u8],
@@ -302,6 +348,23 @@ impl<'a> LaneView<'a> {
     /// The lane being read; never `Float32`.
     pub fn lane(&self) -> PrecisionLane {
         self.lane
+    }
+
+    /// The lane whose tiers are left out: that of a [refinement](DigitMatrix::refinement).
+    pub fn above(&self) -> Option<PrecisionLane> {
+        self.above
+    }
+
+    /// The value of a code, an integer: the table of [`PrecisionLane`], or that of a
+    /// [refinement](DigitMatrix::refinement).
+    pub fn value(&self, code: u8) -> i32 {
+        self.lane.step() * i32::from(code) - self.zero()
+    }
+
+    /// What is taken off the steps of a code to give its value.
+    #[inline]
+    pub(crate) fn zero(&self) -> i32 {
+        self.lane.zero() - self.above.map_or(0, PrecisionLane::zero)
     }
 
     /// How many weights share a u8 scale.
@@ -332,12 +395,13 @@ impl<'a> LaneView<'a> {
 
     /// The planes of a row; empty past the end.
     pub fn row(&self, row: usize) -> Row<'a> {
-        let units = units(self.cols);
+        let units = if row < self.rows { units(self.cols) } else { 0 };
         let part = |plane: &'a [u8], per_unit: usize| {
             let len = units * per_unit;
             plane.get(row.saturating_mul(len)..).and_then(|rest| rest.get(..len)).unwrap_or(&[])
         };
         Row {
+            units,
             lane: self.lane,
             group: self.group,
             high: part(self.high, UNIT_HIGH_BYTES),
@@ -350,6 +414,7 @@ impl<'a> LaneView<'a> {
 /// One row of a [`LaneView`].
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
+    pub(crate) units: usize,
     pub(crate) lane: PrecisionLane,
     pub(crate) group: Group,
     pub(crate) high: &'a [u8],
@@ -358,7 +423,8 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// The code of weight `i` at the row's lane (0 past the padded row).
+    /// The code of weight `i` at the row's lane (0 past the padded row), or the digits that a
+    /// refinement reads.
     pub fn code(&self, i: usize) -> u8 {
         let (u, p, j) = (i / UNIT, i % UNIT / 16, i % 16);
         let digit = |tier: usize, rotation: usize| {
@@ -369,11 +435,11 @@ impl Row<'_> {
             None => return digit(0, TERNARY_ROTATION),
             Some(tiers) => tiers,
         };
-        let units = self.high.len() / UNIT_HIGH_BYTES;
-        if u >= units {
+        if u >= self.units {
             return 0;
         }
-        let (byte, bit) = high_bit(units, u, p, j);
+        // Tiers that are left out have empty planes, which read as zero.
+        let (byte, bit) = high_bit(self.units, u, p, j);
         let high = (self.high.get(byte).copied().unwrap_or(0) >> bit) & 1;
         (0..tiers).fold(high, |code, tier| code << 2 | digit(tier, NESTED_ROTATION[tier]))
     }

@@ -4,10 +4,9 @@
 //! most 127 and activations at most 127 in magnitude, so the pair sums of `maddubs` (32,258) cannot
 //! saturate. `madd` applies the group scale while it widens to i32.
 
-use super::block::{BITS3, BITS5, BITS7, BlockPtr, Run, TERNARY, limit};
+use super::block::{BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD, limit};
 use super::scalar::{self, offset_dot};
 use crate::digits::{BLOCK_UNITS, Group, LaneView};
-use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::x86_64::*;
 
@@ -17,13 +16,13 @@ super::block::lane_matvec!("avx2", rows 1 1 1 1);
 #[target_feature(enable = "avx2")]
 #[inline]
 fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
-    run: Run,
+    run: Run<ROWS>,
     x: &Activations<'_>,
 ) -> [i64; ROWS] {
     let mut totals = [_mm256_setzero_si256(); ROWS];
     let narrow = LANE == TERNARY && GROUP == 0;
     let limit = if narrow { Narrow::LIMIT } else { limit::<LANE, GROUP>() };
-    run.stretches::<ROWS>(x, limit, |n, blocks| {
+    run.stretches(x, limit, |n, blocks| {
         for k in 0..ROWS {
             let block = |i| blocks[k].after::<GROUP>(i);
             let sums = match (narrow, blocks[k].units == BLOCK_UNITS) {
@@ -198,37 +197,37 @@ fn ternary<const FULL: bool>(b: &BlockPtr, half: usize) -> [__m256i; 4] {
     ]
 }
 
-/// Seven-bit codes of the four positions; a truncated lane's are shifted up to seven bits.
+/// Seven-bit codes of the four positions; what the lane does not read is zero.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn nested<const LANE: u8, const FULL: bool>(b: &BlockPtr, half: usize) -> [__m256i; 4] {
-    let d0 = plane::<FULL>(b, 0, half);
-    let d1 = if LANE == BITS3 { _mm256_setzero_si256() } else { plane::<FULL>(b, 1, half) };
-    let d2 = if LANE == BITS7 { plane::<FULL>(b, 2, half) } else { _mm256_setzero_si256() };
-    let select = |mask: i8, a, b| {
-        let mask = _mm256_set1_epi8(mask);
-        _mm256_or_si256(_mm256_and_si256(mask, a), _mm256_andnot_si256(mask, b))
-    };
-    // Digits of one position side by side, rotated left by 2p; bits of other positions around.
-    let merged = |first: u8, second: u8| match LANE {
-        BITS3 => d0,
-        BITS5 => select(first as i8, d0, d1),
-        _ => select((first | second) as i8, select(first as i8, d0, d1), d2),
-    };
-    let keep = _mm256_set1_epi8(match LANE {
-        BITS3 => 0x30,
-        BITS5 => 0x3C,
-        _ => 0x3F,
+    let digits = [FIRST, SECOND, THIRD].map(|tier| LANE & tier != 0);
+    let planes = [0, 1, 2].map(|tier| {
+        if digits[tier] { plane::<FULL>(b, tier, half) } else { _mm256_setzero_si256() }
     });
+    // Digits of one position side by side, rotated left by 2p.
+    let merged = |masks: [u8; 3]| {
+        let digit = |tier: usize| {
+            if digits[tier] {
+                _mm256_and_si256(planes[tier], _mm256_set1_epi8(masks[tier] as i8))
+            } else {
+                _mm256_setzero_si256()
+            }
+        };
+        _mm256_or_si256(_mm256_or_si256(digit(0), digit(1)), digit(2))
+    };
     let digits = [
-        merged(0x30, 0x0C),
-        _mm256_srli_epi16::<2>(merged(0xC0, 0x30)),
-        swap_nibbles(merged(0x03, 0xC0)),
-        rotate_left_2(merged(0x0C, 0x03)),
+        merged([0x30, 0x0C, 0x03]),
+        _mm256_srli_epi16::<2>(merged([0xC0, 0x30, 0x0C])),
+        swap_nibbles(merged([0x03, 0xC0, 0x30])),
+        rotate_left_2(merged([0x0C, 0x03, 0xC0])),
     ];
+    if LANE & FIRST == 0 {
+        return digits;
+    }
     let mut p = 0;
     digits.map(|d| {
-        let code = _mm256_or_si256(_mm256_and_si256(d, keep), high_bits::<FULL>(b, half, p));
+        let code = _mm256_or_si256(d, high_bits::<FULL>(b, half, p));
         p += 1;
         code
     })

@@ -6,24 +6,39 @@
 //! `vpdpbusd`. The high plane becomes a plane of its own for that: a byte shuffle brings together
 //! the masks' bytes of eight weights, and an affine product transposes their bits.
 
-use super::block::{BITS3, BITS5, BITS7, BlockPtr, Run, TERNARY, limit};
+use super::block::{BITS3, BITS5, BITS7, BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD, limit};
 use super::scalar;
 use crate::digits::{BLOCK_UNITS, Group, LaneView};
-use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::x86_64::*;
 
-/// Matrix of `gf2p8affineqb` that moves input bit `(i + 2p) mod 8` to bit `i` for `from ≤ i ≤ 6`
-/// and clears the others.
-const fn rotation(p: usize, from: usize) -> i64 {
+/// Matrix of `gf2p8affineqb` that moves input bit `(i + 2p) mod 8` to bit `i` for the set bits `i`
+/// of a mask and clears the others.
+const fn rotation(p: usize, mask: u8) -> i64 {
     let mut matrix = 0u64;
-    let mut i = from;
+    let mut i = 0;
     while i <= 6 {
-        // Row i of the matrix is byte 7 − i.
-        matrix |= 1 << (8 * (7 - i) + (i + 2 * p) % 8);
+        if mask >> i & 1 != 0 {
+            // Row i of the matrix is byte 7 − i.
+            matrix |= 1 << (8 * (7 - i) + (i + 2 * p) % 8);
+        }
         i += 1;
     }
     matrix as i64
+}
+
+/// The bits of a code that a lane reads.
+const fn bits(lane: u8) -> u8 {
+    let mut bits = 0;
+    let tiers = [(FIRST, 0x70), (SECOND, 0x0C), (THIRD, 0x03)];
+    let mut i = 0;
+    while i < tiers.len() {
+        if lane & tiers[i].0 != 0 {
+            bits |= tiers[i].1;
+        }
+        i += 1;
+    }
+    bits
 }
 
 /// Bits of a plane byte that the first `tiers` tiers have for position `p`.
@@ -60,11 +75,11 @@ super::block::lane_matvec!("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
 #[inline]
 fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
-    run: Run,
+    run: Run<ROWS>,
     x: &Activations<'_>,
 ) -> [i64; ROWS] {
     let mut totals = [_mm512_setzero_si512(); ROWS];
-    run.stretches::<ROWS>(x, limit::<LANE, GROUP>(), |n, blocks| {
+    run.stretches(x, limit::<LANE, GROUP>(), |n, blocks| {
         let mut sums = [Sums::zero(); ROWS];
         if blocks[0].units == BLOCK_UNITS {
             for i in 0..n {
@@ -214,10 +229,20 @@ fn activations(b: &BlockPtr, p: usize) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
 #[inline]
 fn nested<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __m512i {
-    let high = high_bits::<FULL>(b);
-    let d0 = plane::<FULL>(b, 0);
-    let d1 = if LANE == BITS3 { d0 } else { plane::<FULL>(b, 1) };
-    let d2 = if LANE == BITS7 { plane::<FULL>(b, 2) } else { d0 };
+    // Where a tier is not read stands one that is; its bits are not rotated into the code.
+    let d2 = plane::<FULL>(
+        b,
+        if LANE & THIRD != 0 {
+            2
+        } else if LANE & SECOND != 0 {
+            1
+        } else {
+            0
+        },
+    );
+    let d1 = if LANE & SECOND != 0 { plane::<FULL>(b, 1) } else { d2 };
+    let d0 = if LANE & FIRST != 0 { plane::<FULL>(b, 0) } else { d1 };
+    let high = if LANE & FIRST != 0 { high_bits::<FULL>(b) } else { d0 };
     // With one tier, positions 0 and 2 do not overlap, and neither do 1 and 3.
     let pairs = [0, 1].map(|p| {
         let mask = _mm512_set1_epi8(tiers_mask(1, p) | tiers_mask(1, p + 2));
@@ -233,13 +258,11 @@ fn nested<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __
             let digits = match LANE {
                 BITS3 => pairs[$p % 2],
                 BITS5 => select(2, select(1, d0, d1), high),
-                _ => select(3, select(2, select(1, d0, d1), d2), high),
+                BITS7 => select(3, select(2, select(1, d0, d1), d2), high),
+                _ if LANE == SECOND | THIRD => select(2, d1, d2),
+                _ => d1,
             };
-            let rotation = match LANE {
-                BITS3 => const { rotation($p, 4) },
-                BITS5 => const { rotation($p, 2) },
-                _ => const { rotation($p, 0) },
-            };
+            let rotation = const { rotation($p, bits(LANE)) };
             let code = _mm512_gf2p8affine_epi64_epi8::<0>(digits, _mm512_set1_epi64(rotation));
             _mm512_dpbusd_epi32($acc, code, activations(b, $p))
         }};

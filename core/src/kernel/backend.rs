@@ -1,6 +1,7 @@
 //! The kernels as a trait: whole operations, chosen once, with scalar bodies as the default.
 
 use super::level::Level;
+use super::rows::{Rows, Terms};
 use super::{ordered, scalar};
 use crate::digits::LaneView;
 use crate::gguf::TensorType;
@@ -20,6 +21,20 @@ macro_rules! kernels {
             /// `y[i] = Σ_c group_scale · value(code) · multiplier · q`, see
             /// [`PrecisionLane`](crate::lane::PrecisionLane) for the values. Exact.
             fn lane_sums(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [i64]);
+            /// As `lane_matvec`, of the listed rows: `y[i]` is the product of row `rows[i]`; 0 for a
+            /// row past the end, and past the end of the list.
+            fn lane_matvec_of(w: &LaneView<'_>, x: &Activations<'_>, rows: &[u32], y: &mut [f32]);
+            /// As `lane_sums`, of the listed rows. Exact.
+            fn lane_sums_of(w: &LaneView<'_>, x: &Activations<'_>, rows: &[u32], y: &mut [i64]);
+            /// The sum of rows of matrices, each times an integer: for the columns from `first` on,
+            /// which is a multiple of 64,
+            /// `y[c − first] = Σ_parts Σ_t k(t, group of c) · value(code[rows[t], c])`
+            /// where `k(t, g) = ⌊q[t] · group_scale[rows[t], g] / 256 + ½⌋`, or `q[t]` for a group
+            /// of the whole row. Parts may be views of different matrices, lanes and groups. A row
+            /// past the end of its matrix adds nothing, nor does a matrix past its columns.
+            /// `Σ |q| · 128` below 2³¹ over all parts is the caller's promise; beyond, the sums are
+            /// those modulo 2³². Exact.
+            fn combine(parts: &[Terms<'_>], first: usize, y: &mut [i32]);
             /// `y[r] = Σ_c w[r,c] · x[c]`, row-major floats. Ordered.
             fn float_matvec(w: &[f32], x: &[f32], y: &mut [f32]);
             /// As `float_matvec`, for a block type, expanded on the way. Ordered.
@@ -72,10 +87,58 @@ macro_rules! backend_trait {
 }
 kernels!(backend_trait);
 
+/// The products with consecutive and with listed rows, all by one function `matvec`.
+macro_rules! products {
+    ($(#[$features:meta])?) => {
+        $(#[$features])?
+        pub(super) fn lane_matvec(
+            w: &LaneView<'_>,
+            x: &Activations<'_>,
+            first: usize,
+            y: &mut [f32],
+        ) {
+            matvec(w, x, Rows::From(first), y);
+        }
+
+        $(#[$features])?
+        pub(super) fn lane_sums(
+            w: &LaneView<'_>,
+            x: &Activations<'_>,
+            first: usize,
+            y: &mut [i64],
+        ) {
+            matvec(w, x, Rows::From(first), y);
+        }
+
+        $(#[$features])?
+        pub(super) fn lane_matvec_of(
+            w: &LaneView<'_>,
+            x: &Activations<'_>,
+            rows: &[u32],
+            y: &mut [f32],
+        ) {
+            matvec(w, x, Rows::Listed(rows), y);
+        }
+
+        $(#[$features])?
+        pub(super) fn lane_sums_of(
+            w: &LaneView<'_>,
+            x: &Activations<'_>,
+            rows: &[u32],
+            y: &mut [i64],
+        ) {
+            matvec(w, x, Rows::Listed(rows), y);
+        }
+    };
+}
+
 /// The specification under the names of the trait.
 mod portable {
-    pub(super) use super::ordered::*;
-    pub(super) use super::scalar::{matvec as lane_matvec, matvec as lane_sums};
+    use super::scalar::matvec;
+    use super::*;
+    pub(super) use super::{ordered::*, scalar::combine};
+
+    products!();
 }
 
 /// The portable backend: every kernel is its specification.
@@ -97,27 +160,47 @@ impl<const TIERS: usize> Backend for Lut<TIERS> {
     }
 
     fn lane_matvec(self, w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [f32]) {
-        super::lut::matvec::<_, TIERS>(w, x, first, y);
+        super::lut::matvec::<_, _, TIERS>(w, x, first, y);
     }
 
     fn lane_sums(self, w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [i64]) {
-        super::lut::matvec::<_, TIERS>(w, x, first, y);
+        super::lut::matvec::<_, _, TIERS>(w, x, first, y);
+    }
+
+    fn lane_matvec_of(self, w: &LaneView<'_>, x: &Activations<'_>, rows: &[u32], y: &mut [f32]) {
+        super::lut::matvec::<_, _, TIERS>(w, x, rows, y);
+    }
+
+    fn lane_sums_of(self, w: &LaneView<'_>, x: &Activations<'_>, rows: &[u32], y: &mut [i64]) {
+        super::lut::matvec::<_, _, TIERS>(w, x, rows, y);
     }
 }
 
-/// Compiles every kernel for a set of target features, in a module of its own. `$matvec` is the
-/// hand-written lane kernel; the float kernels are the ordered bodies.
+/// Compiles every kernel for a set of target features, in a module of its own. The kernels of digit
+/// planes are written by hand; the float kernels are the ordered bodies.
 #[allow(unused_macros, reason = "not every architecture has vector kernels")]
 macro_rules! compiled_for {
     ($module:ident, $features:literal;
         $(#[$d:meta])* fn lane_matvec($($a:ident: $t:ty),* $(,)?);
         $(#[$e:meta])* fn lane_sums($($b:ident: $u:ty),* $(,)?);
+        $(#[$f:meta])* fn lane_matvec_of($($c:ident: $v:ty),* $(,)?);
+        $(#[$g:meta])* fn lane_sums_of($($h:ident: $w:ty),* $(,)?);
+        $(#[$i:meta])* fn combine($($j:ident: $z:ty),* $(,)?);
         $($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $type:ty),* $(,)?)
         $(-> $ret:ty)?;)*) => {
         #[allow(clippy::too_many_arguments, reason = "a head of attention has seven parts")]
         mod $module {
             use super::*;
-            pub(super) use crate::kernel::$module::{matvec as lane_matvec, matvec as lane_sums};
+            use crate::kernel::$module::matvec;
+
+            products!(#[target_feature(enable = $features)]);
+
+            #[target_feature(enable = $features)]
+            pub(super) fn combine($($j: $z),*) {
+                scalar::combine($($j),*);
+            }
+
+
             $(#[target_feature(enable = $features)]
             pub(super) fn $name $(<$life>)? ($($arg: $type),*) $(-> $ret)? {
                 ordered::$name($($arg),*)

@@ -3,16 +3,23 @@
 use crate::digits::{BLOCK, BLOCK_UNITS, LaneView, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, units};
 use crate::quant::Activations;
 
-/// Lanes as const parameters.
-pub(super) const TERNARY: u8 = 2;
-pub(super) const BITS3: u8 = 3;
-pub(super) const BITS5: u8 = 5;
-pub(super) const BITS7: u8 = 7;
+/// Lanes as const parameters: a bit for each tier of a nested tensor that is read.
+pub(super) const TERNARY: u8 = 0;
+pub(super) const BITS3: u8 = FIRST;
+pub(super) const BITS5: u8 = FIRST | SECOND;
+pub(super) const BITS7: u8 = FIRST | SECOND | THIRD;
+
+/// The high plane and the first digit plane.
+pub(super) const FIRST: u8 = 1;
+/// The second digit plane.
+pub(super) const SECOND: u8 = 2;
+/// The third digit plane.
+pub(super) const THIRD: u8 = 4;
 
 /// Where the parts of one block of up to four units and its activations lie.
 ///
 /// Readable are, for each unit: 16 bytes of each digit plane that the lane reads, 2 of each of the
-/// four masks of the high plane (not for ternary), which are 2·units apart, and 2 or 1 scales (not
+/// four masks of the high plane (not without the first tier), which are 2·units apart, and 2 or 1 scales (not
 /// for a group of the whole row). There are always 256 activations, zero beyond the units, and 4
 /// multipliers.
 #[derive(Clone, Copy)]
@@ -60,21 +67,23 @@ pub(super) const fn limit<const LANE: u8, const GROUP: u8>() -> usize {
     if LANE == TERNARY && GROUP == 0 { TERNARY_LIMIT } else { SCALED_LIMIT }
 }
 
-/// The blocks of consecutive rows and the activations that meet them.
+/// The blocks of several rows and the activations that meet them.
 #[derive(Clone, Copy)]
-pub(super) struct Run {
-    /// The first block of the first row.
+pub(super) struct Run<const ROWS: usize> {
+    /// The first block of the first row of the matrix.
     first: BlockPtr,
+    /// The units before each row.
+    before: [usize; ROWS],
     /// Units of a row.
     units: usize,
     /// Scale bytes of a unit.
     scales: usize,
 }
 
-impl Run {
-    /// The rows from `r` on.
+impl<const ROWS: usize> Run<ROWS> {
+    /// Those rows; in place of one past the end, the last.
     #[inline(always)]
-    pub(super) fn new(w: &LaneView<'_>, x: &Activations<'_>, r: usize) -> Self {
+    pub(super) fn new(w: &LaneView<'_>, x: &Activations<'_>, rows: [usize; ROWS]) -> Self {
         let (units, scales) = (units(w.cols()), w.group().scales_per_unit());
         let first = BlockPtr {
             digits: w.digits.map(|plane| plane.as_ptr()),
@@ -84,27 +93,15 @@ impl Run {
             multipliers: x.multipliers.as_ptr(),
             units: BLOCK_UNITS,
         };
-        let run = Self { first, units, scales };
-        Self { first: run.weights(r * units), ..run }
-    }
-
-    /// The block whose weights begin `unit` units further on; the activations stay.
-    #[inline(always)]
-    fn weights(&self, unit: usize) -> BlockPtr {
-        BlockPtr {
-            digits: self.first.digits.map(|plane| plane.wrapping_add(unit * UNIT_DIGIT_BYTES)),
-            high: self.first.high.wrapping_add(unit * UNIT_HIGH_BYTES),
-            scales: self.first.scales.wrapping_add(unit * self.scales),
-            ..self.first
-        }
+        Self { first, before: rows.map(|r| r.min(w.rows() - 1) * units), units, scales }
     }
 
     /// Calls `each` for every stretch of blocks, in order, with their number and where the first of
-    /// them lies in each of `ROWS` rows, which share the loads of the activations. The blocks of a
+    /// them lies in each of the rows, which share the loads of the activations. The blocks of a
     /// stretch have the same multipliers, and there are at most `limit`; a block that is not full
     /// is a stretch of its own.
     #[inline(always)]
-    pub(super) fn stretches<const ROWS: usize>(
+    pub(super) fn stretches(
         &self,
         x: &Activations<'_>,
         limit: usize,
@@ -121,11 +118,16 @@ impl Run {
             }
             each(
                 n,
-                core::array::from_fn(|k| BlockPtr {
-                    q: self.first.q.wrapping_add(BLOCK * b),
-                    multipliers: first.as_ptr(),
-                    units: (self.units - BLOCK_UNITS * b).min(BLOCK_UNITS),
-                    ..self.weights(k * self.units + BLOCK_UNITS * b)
+                self.before.map(|before| {
+                    let unit = before + BLOCK_UNITS * b;
+                    BlockPtr {
+                        digits: self.first.digits.map(|p| p.wrapping_add(unit * UNIT_DIGIT_BYTES)),
+                        high: self.first.high.wrapping_add(unit * UNIT_HIGH_BYTES),
+                        scales: self.first.scales.wrapping_add(unit * self.scales),
+                        q: self.first.q.wrapping_add(BLOCK * b),
+                        multipliers: first.as_ptr(),
+                        units: (self.units - BLOCK_UNITS * b).min(BLOCK_UNITS),
+                    }
                 }),
             );
             b += n;
@@ -133,23 +135,48 @@ impl Run {
     }
 }
 
+/// Calls a macro with the lane and the group of a view as constants, after `$arguments`. `$lanes`
+/// names what the macro is given besides for ternary, for lanes that read one, two or three digit
+/// planes.
+macro_rules! for_lane {
+    ($w:expr, $call:ident, $ternary:tt $one:tt $two:tt $three:tt) => {{
+        use crate::lane::PrecisionLane::{Bit3, Bit5, Ternary};
+        macro_rules! groups {
+            ($lane:expr, $with:tt) => {
+                match $w.group() {
+                    Group::Row => $call!($lane, 0, $with),
+                    Group::G32 => $call!($lane, 32, $with),
+                    Group::G64 => $call!($lane, 64, $with),
+                }
+            };
+        }
+        match ($w.above(), $w.lane()) {
+            (None, Ternary) => groups!(TERNARY, $ternary),
+            (None, Bit3) => groups!(BITS3, $one),
+            (None, Bit5) => groups!(BITS5, $two),
+            (None, _) => groups!(BITS7, $three),
+            (Some(Bit5), _) => groups!(THIRD, $one),
+            (Some(_), Bit5) => groups!(SECOND, $one),
+            (Some(_), _) => groups!(SECOND | THIRD, $two),
+        }
+    }};
+}
+pub(super) use for_lane;
+
 /// Row loop and choice of lane and group, the same for every instruction set: expects a function
-/// `dots::<LANE, GROUP, ROWS>(Run, &Activations) -> [i64; ROWS]` beside it, the sums with the codes,
-/// which is called for as many rows at a time as are named for the lane, and for one, and `offset_dot`, the sum with 1 in their
-/// place.
+/// `dots::<LANE, GROUP, ROWS>(Run<ROWS>, &Activations) -> [i64; ROWS]` beside it, the sums with the
+/// codes, which is called for as many rows at a time as are named for ternary and for one, two and
+/// three digit planes, and for one, and `offset_dot`, the sum with 1 in their place.
 macro_rules! lane_matvec {
-    ($features:literal, rows $ternary:literal $bit3:literal $bit5:literal $bit7:literal) => {
+    ($features:literal, rows $ternary:literal $one:literal $two:literal $three:literal) => {
         #[target_feature(enable = $features)]
         pub(super) fn matvec<P: scalar::Product>(
             w: &LaneView<'_>,
             x: &Activations<'_>,
-            first: usize,
+            rows: super::rows::Rows<'_>,
             y: &mut [P],
         ) {
             use super::block::*;
-            let rows = w.rows().saturating_sub(first).min(y.len());
-            let (y, beyond) = y.split_at_mut(rows);
-            beyond.fill(P::ZERO);
             // What every pointer rests on: the activations are as many as the weights of a row.
             if x.len() != w.cols() {
                 return y.fill(P::ZERO);
@@ -157,39 +184,30 @@ macro_rules! lane_matvec {
             macro_rules! rows {
                 ($lane:expr, $group:expr, $rows:literal) => {{
                     let finish = |r: usize, dot: i64| {
-                        let offset = offset_dot(w.group(), w.scales_of(r), x);
-                        scalar::finish(w.lane(), dot, offset, w.row_scale(r) * x.step())
+                        if r >= w.rows() {
+                            return P::ZERO;
+                        }
+                        scalar::finish(w, r, dot, offset_dot(w.group(), w.scales_of(r), x), x)
                     };
-                    let mut r = first;
+                    let mut i = 0;
                     let (several, single) = y.as_chunks_mut::<$rows>();
                     for y in several {
-                        let dots = dots::<{ $lane }, { $group }, $rows>(Run::new(w, x, r), x);
+                        let run = Run::new(w, x, core::array::from_fn(|k| rows.at(i + k)));
+                        let dots = dots::<{ $lane }, { $group }, $rows>(run, x);
                         for (y, dot) in y.iter_mut().zip(dots) {
-                            *y = finish(r, dot);
-                            r += 1;
+                            *y = finish(rows.at(i), dot);
+                            i += 1;
                         }
                     }
                     for y in single {
-                        let [dot] = dots::<{ $lane }, { $group }, 1>(Run::new(w, x, r), x);
-                        *y = finish(r, dot);
-                        r += 1;
+                        let run = Run::new(w, x, [rows.at(i)]);
+                        let [dot] = dots::<{ $lane }, { $group }, 1>(run, x);
+                        *y = finish(rows.at(i), dot);
+                        i += 1;
                     }
                 }};
             }
-            match (w.lane(), w.group()) {
-                (PrecisionLane::Ternary, Group::Row) => rows!(TERNARY, 0, $ternary),
-                (PrecisionLane::Ternary, Group::G32) => rows!(TERNARY, 32, $ternary),
-                (PrecisionLane::Ternary, Group::G64) => rows!(TERNARY, 64, $ternary),
-                (PrecisionLane::Bit3, Group::Row) => rows!(BITS3, 0, $bit3),
-                (PrecisionLane::Bit3, Group::G32) => rows!(BITS3, 32, $bit3),
-                (PrecisionLane::Bit3, Group::G64) => rows!(BITS3, 64, $bit3),
-                (PrecisionLane::Bit5, Group::Row) => rows!(BITS5, 0, $bit5),
-                (PrecisionLane::Bit5, Group::G32) => rows!(BITS5, 32, $bit5),
-                (PrecisionLane::Bit5, Group::G64) => rows!(BITS5, 64, $bit5),
-                (_, Group::Row) => rows!(BITS7, 0, $bit7),
-                (_, Group::G32) => rows!(BITS7, 32, $bit7),
-                (_, Group::G64) => rows!(BITS7, 64, $bit7),
-            }
+            for_lane!(w, rows, $ternary $one $two $three);
         }
     };
 }

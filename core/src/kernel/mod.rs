@@ -26,6 +26,7 @@ mod neon;
 mod neondot;
 mod ordered;
 mod pool;
+mod rows;
 mod scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 #[allow(unsafe_code, reason = "vector loads take pointers")]
@@ -34,3 +35,4 @@ mod simd128;
 pub use backend::{Backend, Baseline, Lut, Scalar};
 pub use level::{Isa, Level};
 pub use pool::{Pool, Serial};
+pub use rows::Terms;

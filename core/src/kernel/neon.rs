@@ -3,10 +3,9 @@
 //! One unit at a time: 16 bytes of each digit plane. Codes are at most 127, so they are valid
 //! signed bytes, and a product with an activation (at most 127 · 127) fits 16 bits.
 
-use super::block::{BITS3, BITS7, BlockPtr, Run, TERNARY, limit};
+use super::block::{BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD, limit};
 use super::scalar::{self, offset_dot};
 use crate::digits::{Group, LaneView};
-use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::aarch64::*;
 
@@ -16,7 +15,7 @@ super::block::lane_matvec!("neon", rows 1 1 1 1);
 #[target_feature(enable = "neon")]
 #[inline]
 fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
-    run: Run,
+    run: Run<ROWS>,
     x: &Activations<'_>,
 ) -> [i64; ROWS] {
     unit_dots::<LANE, GROUP, ROWS, false>(run, x)
@@ -26,11 +25,11 @@ fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
 #[target_feature(enable = "neon")]
 #[inline]
 pub(super) fn unit_dots<const LANE: u8, const GROUP: u8, const ROWS: usize, const DOT: bool>(
-    run: Run,
+    run: Run<ROWS>,
     x: &Activations<'_>,
 ) -> [i64; ROWS] {
     let mut totals = [vdupq_n_s64(0); ROWS];
-    run.stretches::<ROWS>(x, limit::<LANE, GROUP>(), |n, blocks| {
+    run.stretches(x, limit::<LANE, GROUP>(), |n, blocks| {
         for (total, first) in totals.iter_mut().zip(&blocks) {
             // 32-bit sums, one vector for each unit.
             let mut sums = [vdupq_n_s32(0); 4];
@@ -138,17 +137,32 @@ fn ternary(b: &BlockPtr, s: usize) -> [uint8x16_t; 4] {
     ]
 }
 
-/// Seven-bit codes of the four positions; a truncated lane's are shifted up to seven bits.
+/// Seven-bit codes of the four positions; what the lane does not read is zero.
 #[target_feature(enable = "neon")]
 #[inline]
 fn nested<const LANE: u8>(b: &BlockPtr, s: usize) -> [uint8x16_t; 4] {
-    let d0 = plane(b, 0, s);
-    let d1 = if LANE == BITS3 { d0 } else { plane(b, 1, s) };
-    let d2 = if LANE == BITS7 { plane(b, 2, s) } else { d0 };
+    // Where a tier is not read stands one that is; its bits there are masked in the end.
+    let d2 = plane(
+        b,
+        if LANE & THIRD != 0 {
+            2
+        } else if LANE & SECOND != 0 {
+            1
+        } else {
+            0
+        },
+        s,
+    );
+    let d1 = if LANE & SECOND != 0 { plane(b, 1, s) } else { d2 };
+    let d0 = if LANE & FIRST != 0 { plane(b, 0, s) } else { d1 };
     // Digits of one position side by side, rotated left by 2p; bits of other positions around.
     let merged = |first: u8, second: u8| {
-        let upper = if LANE == BITS3 { d0 } else { vbslq_u8(vdupq_n_u8(first), d0, d1) };
-        if LANE == BITS7 { vbslq_u8(vdupq_n_u8(first | second), upper, d2) } else { upper }
+        let upper = if LANE & FIRST != 0 { vbslq_u8(vdupq_n_u8(first), d0, d1) } else { d1 };
+        if LANE & THIRD != 0 && LANE != THIRD {
+            vbslq_u8(vdupq_n_u8(first | second), upper, d2)
+        } else {
+            upper
+        }
     };
     let third = merged(0x03, 0xC0);
     let fourth = merged(0x0C, 0x03);
@@ -158,14 +172,21 @@ fn nested<const LANE: u8>(b: &BlockPtr, s: usize) -> [uint8x16_t; 4] {
         vsliq_n_u8::<4>(vshrq_n_u8::<4>(third), third),
         vsliq_n_u8::<2>(vshrq_n_u8::<6>(fourth), fourth),
     ];
-    let keep = vdupq_n_u8(match LANE {
-        BITS3 => 0x30,
-        BITS7 => 0x3F,
-        _ => 0x3C,
-    });
+    let bits = [(FIRST, 0x30), (SECOND, 0x0C), (THIRD, 0x03)];
+    let keep = bits.into_iter().fold(
+        0,
+        |keep, (tier, bits)| {
+            if LANE & tier != 0 { keep | bits } else { keep }
+        },
+    );
+    let keep = vdupq_n_u8(keep);
     let mut p = 0;
     digits.map(|d| {
-        let code = vbslq_u8(keep, d, high_bits(b, s, p));
+        let code = if LANE & FIRST != 0 {
+            vbslq_u8(keep, d, high_bits(b, s, p))
+        } else {
+            vandq_u8(keep, d)
+        };
         p += 1;
         code
     })

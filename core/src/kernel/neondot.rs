@@ -4,7 +4,6 @@ use super::block::Run;
 use super::neon::unit_dots;
 use super::scalar::{self, offset_dot};
 use crate::digits::{Group, LaneView};
-use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 
 super::block::lane_matvec!("neon,dotprod", rows 1 1 1 1);
@@ -13,7 +12,7 @@ super::block::lane_matvec!("neon,dotprod", rows 1 1 1 1);
 #[target_feature(enable = "neon,dotprod")]
 #[inline]
 fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
-    run: Run,
+    run: Run<ROWS>,
     x: &Activations<'_>,
 ) -> [i64; ROWS] {
     unit_dots::<LANE, GROUP, ROWS, true>(run, x)

@@ -1,25 +1,48 @@
 //! The specification: what every other instruction set must reproduce bit for bit.
 
+use super::rows::{Rows, Terms};
 use crate::digits::{BLOCK_UNITS, Group, LaneView, Row, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES};
 use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 
-/// `y[i] = row_scale · step · Σ_c group_scale · value(code) · multiplier · q` for the rows from
-/// `first` on, where `value` is the table of [`PrecisionLane`].
+/// `y[i] = row_scale · step · Σ_c group_scale · value(code) · multiplier · q` for each of the rows,
+/// where `value` is the table of [`PrecisionLane`].
 ///
 /// The sum is an exact integer, which fits an i64 because a row has at most
 /// [`MAX_COLS`](crate::digits::MAX_COLS) weights; see [`finish`] for the one rounding to f32. Rows past the end give
 /// zero, and so does every row when `x` is not as long as one.
-pub(crate) fn matvec<P: Product>(w: &LaneView<'_>, x: &Activations<'_>, first: usize, y: &mut [P]) {
-    if x.len() != w.cols() {
-        return y.fill(P::ZERO);
+pub(crate) fn matvec<P: Product>(
+    w: &LaneView<'_>,
+    x: &Activations<'_>,
+    rows: Rows<'_>,
+    y: &mut [P],
+) {
+    for (i, y) in y.iter_mut().enumerate() {
+        let r = rows.at(i);
+        *y = if r < w.rows() && x.len() == w.cols() {
+            finish(w, r, code_dot(w.row(r), x), offset_dot(w.group(), w.scales_of(r), x), x)
+        } else {
+            P::ZERO
+        };
     }
-    let rows = w.rows().saturating_sub(first).min(y.len());
-    let (y, beyond) = y.split_at_mut(rows);
-    beyond.fill(P::ZERO);
-    for (r, y) in (first..).zip(y) {
-        let offset = offset_dot(w.group(), w.scales_of(r), x);
-        *y = finish(w.lane(), code_dot(w.row(r), x), offset, w.row_scale(r) * x.step());
+}
+
+/// `y[c − first] = Σ_parts Σ_t k(t, group of c) · value(code[rows[t], c])`, where
+/// `k(t, g) = ⌊q[t] · group_scale / 256 + ½⌋`, or `q[t]` for a group of the whole row.
+pub(crate) fn combine(parts: &[Terms<'_>], first: usize, y: &mut [i32]) {
+    y.fill(0);
+    for Terms { view, rows, q } in parts {
+        for (&r, &q) in rows.iter().zip(*q) {
+            let row = view.row(r as usize);
+            let cols = if (r as usize) < view.rows() { view.cols() } else { 0 };
+            for (c, y) in (first..cols).zip(y.iter_mut()) {
+                let k = match view.group() {
+                    Group::Row => i32::from(q),
+                    _ => (i32::from(q) * i32::from(row.group_scale(c)) + 128) >> 8,
+                };
+                *y = y.wrapping_add(k.wrapping_mul(view.value(row.code(c))));
+            }
+        }
     }
 }
 
@@ -62,19 +85,20 @@ impl Product for i64 {
     }
 }
 
-/// The product from the integer `Σ group_scale · value(code) · multiplier · q`.
+/// The product of row `r` from the integer `Σ group_scale · value(code) · multiplier · q`.
 ///
-/// `dot` is the sum with the code in place of the value, the code of a truncated lane shifted up
-/// to seven bits; `offset` is the sum with 1 in place of it.
+/// `dot` is the sum with the code in place of the value, the code of a nested lane with all seven
+/// bits, those that it does not read zero; `offset` is the sum with 1 in place of it.
 #[inline(always)]
-pub(crate) fn finish<P: Product>(lane: PrecisionLane, dot: i64, offset: i64, scale: f32) -> P {
-    let sum = match lane {
-        PrecisionLane::Ternary => dot - offset,
-        PrecisionLane::Bit3 => 2 * dot - 113 * offset,
-        PrecisionLane::Bit5 => 2 * dot - 125 * offset,
-        PrecisionLane::Bit7 | PrecisionLane::Float32 => 2 * dot - 128 * offset,
-    };
-    P::of(sum, scale)
+pub(crate) fn finish<P: Product>(
+    w: &LaneView<'_>,
+    r: usize,
+    dot: i64,
+    offset: i64,
+    x: &Activations<'_>,
+) -> P {
+    let step = if w.lane() == PrecisionLane::Ternary { 1 } else { 2 };
+    P::of(step * dot - i64::from(w.zero()) * offset, w.row_scale(r) * x.step())
 }
 
 /// `Σ group_scale · multiplier · Σ q`, from the sums that were made with the activations.
@@ -108,10 +132,9 @@ pub(crate) fn offset_dot(group: Group, scales: &[u8], x: &Activations<'_>) -> i6
 
 /// `Σ group_scale · multiplier · Σ code · q`.
 fn code_dot(row: Row<'_>, x: &Activations<'_>) -> i64 {
-    let units = row.digits[0].len() / UNIT_DIGIT_BYTES;
-    (0..units)
+    (0..row.units)
         .map(|u| {
-            let [low, high] = unit_dot(row, units, u, x);
+            let [low, high] = unit_dot(row, row.units, u, x);
             let scale = |i: usize| i64::from(row.scales.get(i).copied().unwrap_or(0));
             let sum = match row.group {
                 Group::Row => low + high,

@@ -5,10 +5,9 @@
 //! those have a sum of their own, four times too large until the end. Few constants are used: more
 //! than the registers hold are made anew each time, which costs several instructions.
 
-use super::block::{BITS3, BITS7, BlockPtr, Run, TERNARY, limit};
+use super::block::{BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD, limit};
 use super::scalar::{self, offset_dot};
 use crate::digits::{BLOCK_UNITS, Group, LaneView};
-use crate::lane::PrecisionLane;
 use crate::quant::Activations;
 use core::arch::wasm32::*;
 
@@ -18,11 +17,11 @@ super::block::lane_matvec!("simd128", rows 4 1 1 1);
 #[target_feature(enable = "simd128")]
 #[inline(never)]
 fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
-    run: Run,
+    run: Run<ROWS>,
     x: &Activations<'_>,
 ) -> [i64; ROWS] {
     let mut totals = [i64x2_splat(0); ROWS];
-    run.stretches::<ROWS>(x, limit::<LANE, GROUP>(), |n, blocks| {
+    run.stretches(x, limit::<LANE, GROUP>(), |n, blocks| {
         let units = blocks[0].units;
         for s in 0..units.min(BLOCK_UNITS) {
             let sums = unit_sums::<LANE, GROUP, ROWS>(&blocks, n, s);
@@ -69,19 +68,22 @@ fn unit_sums<const LANE: u8, const GROUP: u8, const ROWS: usize>(
 /// The activations of a unit: of each position the first and the last eight.
 type X = [[v128; 2]; 4];
 
-/// Σ code · q of the halves of unit `s`, codes of truncated lanes shifted up to seven bits.
+/// Σ code · q of the halves of unit `s`, codes of seven bits; what the lane does not read is zero.
 #[target_feature(enable = "simd128")]
 #[inline]
 fn code_sums<const LANE: u8>(b: &BlockPtr, s: usize, x: X) -> [v128; 2] {
     if LANE == TERNARY {
         return digit_sums::<0>(plane(b, 0, s), x).map(|fields| shifted(fields));
     }
-    let high = high_sums(b, s, x).map(|sum| i32x4_shl(sum, 6));
-    let mut sums = add_digits::<4>(high, digit_sums::<2>(plane(b, 0, s), x));
-    if LANE != BITS3 {
+    let mut sums = [i32x4_splat(0); 2];
+    if LANE & FIRST != 0 {
+        sums = high_sums(b, s, x).map(|sum| i32x4_shl(sum, 6));
+        sums = add_digits::<4>(sums, digit_sums::<2>(plane(b, 0, s), x));
+    }
+    if LANE & SECOND != 0 {
         sums = add_digits::<2>(sums, digit_sums::<1>(plane(b, 1, s), x));
     }
-    if LANE == BITS7 {
+    if LANE & THIRD != 0 {
         sums = add_digits::<0>(sums, digit_sums::<0>(plane(b, 2, s), x));
     }
     sums

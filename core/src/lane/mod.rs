@@ -70,6 +70,26 @@ impl PrecisionLane {
         }
     }
 
+    /// What one step of a code is worth, see the table above (2 for floats).
+    pub(crate) const fn step(self) -> i32 {
+        match self {
+            Self::Ternary => 1,
+            Self::Bit3 => 32,
+            Self::Bit5 => 8,
+            Self::Bit7 | Self::Float32 => 2,
+        }
+    }
+
+    /// What is taken off the steps of a code, see the table above (128 for floats).
+    pub(crate) const fn zero(self) -> i32 {
+        match self {
+            Self::Ternary => 1,
+            Self::Bit3 => 113,
+            Self::Bit5 => 125,
+            Self::Bit7 | Self::Float32 => 128,
+        }
+    }
+
     /// Tiers that the lane reads of a nested tensor, or `None` when it is not a nested lane.
     pub const fn tiers(self) -> Option<usize> {
         match self {

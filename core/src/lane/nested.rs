@@ -4,17 +4,6 @@ use super::PrecisionLane;
 use crate::digits::{Group, LaneView, units};
 use crate::quant::QuantError;
 
-/// What a code is worth in half steps of Bit7, the table of [`PrecisionLane`].
-const fn half_steps(lane: PrecisionLane, code: u8) -> i32 {
-    let code = code as i32;
-    match lane {
-        PrecisionLane::Ternary => code - 1,
-        PrecisionLane::Bit3 => 32 * code - 113,
-        PrecisionLane::Bit5 => 8 * code - 125,
-        PrecisionLane::Bit7 | PrecisionLane::Float32 => 2 * code - 128,
-    }
-}
-
 /// The code that a lane reads where Bit7 has `code`.
 const fn truncated(lane: PrecisionLane, code: u8) -> u8 {
     match lane {
@@ -81,7 +70,8 @@ pub fn quantize_nested_row(
         for (i, (&w, &code)) in w.iter().zip(codes.iter()).enumerate() {
             let scale = group_scales.get(i / weights).copied().unwrap_or(1);
             let p = importance.and_then(|p| p.get(i)).copied().unwrap_or(1.0);
-            let v = f64::from(half_steps(lane, truncated(lane, code)) * i32::from(scale));
+            let value = lane.step() * i32::from(truncated(lane, code)) - lane.zero();
+            let v = f64::from(value * i32::from(scale));
             product += f64::from(p) * f64::from(w) * v;
             square += f64::from(p) * v * v;
         }
@@ -89,12 +79,12 @@ pub fn quantize_nested_row(
     }))
 }
 
-/// Row `row` of a matrix as floats: `row_scale · (group_scale · value)`, the product in brackets an
+/// Row `row` of a view as floats: `row_scale · (group_scale · value)`, the product in brackets an
 /// exact integer. Fills as many weights as `y` has room for. Ordered.
 pub fn dequantize_row(w: &LaneView<'_>, row: usize, y: &mut [f32]) {
     let (planes, scale) = (w.row(row), w.row_scale(row));
     for (i, y) in y.iter_mut().enumerate() {
-        let value = half_steps(w.lane(), planes.code(i)) * i32::from(planes.group_scale(i));
+        let value = w.value(planes.code(i)) * i32::from(planes.group_scale(i));
         *y = scale * value as f32;
     }
 }
