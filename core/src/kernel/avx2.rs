@@ -5,12 +5,14 @@
 //! saturate. `madd` applies the group scale while it widens to i32.
 
 use super::block::{BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD, limit};
+use super::combine::{Pair, Tile};
 use super::scalar::{self, offset_dot};
-use crate::digits::{BLOCK_UNITS, Group, LaneView};
+use crate::digits::{BLOCK, BLOCK_UNITS, LaneView, UNIT};
 use crate::quant::Activations;
 use core::arch::x86_64::*;
 
 super::block::lane_matvec!("avx2", rows 1 1 1 1);
+super::combine::combine!("avx2");
 
 /// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "avx2")]
@@ -268,4 +270,117 @@ fn high_bits<const FULL: bool>(b: &BlockPtr, half: usize, p: usize) -> __m256i {
     let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201u64 as i64);
     let bytes = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(bits), spread), bit);
     _mm256_and_si256(_mm256_cmpeq_epi8(bytes, bit), _mm256_set1_epi8(0x40))
+}
+
+/// The sums of a tile over a block, see [`combine`](super::combine).
+#[target_feature(enable = "avx2")]
+#[inline]
+fn columns<const LANE: u8, const GROUP: u8>(
+    tile: &Tile,
+    block: usize,
+    units: usize,
+    sums: &mut [i32; BLOCK],
+) {
+    if units == BLOCK_UNITS {
+        for half in 0..2 {
+            half_columns::<LANE, GROUP, true, 0>(tile, block, units, half, sums);
+            half_columns::<LANE, GROUP, true, 1>(tile, block, units, half, sums);
+        }
+    } else {
+        for half in 0..units.div_ceil(2) {
+            half_columns::<LANE, GROUP, false, 0>(tile, block, units, half, sums);
+            half_columns::<LANE, GROUP, false, 1>(tile, block, units, half, sums);
+        }
+    }
+}
+
+/// The sums over positions 2·TWO and 2·TWO + 1 of half a block: as many as registers hold.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn half_columns<const LANE: u8, const GROUP: u8, const FULL: bool, const TWO: usize>(
+    tile: &Tile,
+    block: usize,
+    units: usize,
+    half: usize,
+    sums: &mut [i32; BLOCK],
+) {
+    // Of each position: even and odd bytes of the first eight, then of the last eight.
+    let mut products = [[_mm256_setzero_si256(); 4]; 2];
+    let mut factors = _mm256_setzero_si256();
+    let byte = _mm256_set1_epi16(0xFF);
+    for pair in tile.pairs() {
+        let pair = pair.at::<GROUP>(block, units);
+        let k = pair_factors::<GROUP, FULL>(&pair, half, TWO);
+        factors = _mm256_add_epi32(factors, _mm256_madd_epi16(k, _mm256_set1_epi16(1)));
+        let [a, b] = pair.rows.map(|row| {
+            if LANE == TERNARY {
+                ternary::<FULL>(&row, half)
+            } else {
+                nested::<LANE, FULL>(&row, half)
+            }
+        });
+        for (p, products) in products.iter_mut().enumerate() {
+            let (a, b) = (a[2 * TWO + p], b[2 * TWO + p]);
+            let (first, last) = (_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b));
+            let codes = [
+                _mm256_and_si256(first, byte),
+                _mm256_srli_epi16::<8>(first),
+                _mm256_and_si256(last, byte),
+                _mm256_srli_epi16::<8>(last),
+            ];
+            for (sum, codes) in products.iter_mut().zip(codes) {
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(codes, k));
+            }
+        }
+    }
+    let offset = _mm256_mullo_epi32(factors, _mm256_set1_epi32(tile.zero));
+    for (p, products) in products.into_iter().enumerate() {
+        let [a, b, c, d] = products.map(|sum| {
+            let steps = if LANE == TERNARY { sum } else { _mm256_slli_epi32::<1>(sum) };
+            _mm256_sub_epi32(steps, offset)
+        });
+        let first = [_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b)];
+        let last = [_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d)];
+        for (e, [low, high]) in [first, last].into_iter().enumerate() {
+            let at = 2 * UNIT * half + 16 * (2 * TWO + p) + 8 * e;
+            let units = [
+                _mm256_permute2x128_si256::<0x20>(low, high),
+                _mm256_permute2x128_si256::<0x31>(low, high),
+            ];
+            for (unit, values) in units.into_iter().enumerate() {
+                if let Some(to) =
+                    sums.get_mut(at + UNIT * unit..).and_then(|s| s.first_chunk_mut::<8>())
+                {
+                    // SAFETY: eight integers.
+                    unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), values) };
+                }
+            }
+        }
+    }
+}
+
+/// `⌊q · scale / 256 + ½⌋` of a pair of rows for half a block, positions 2·TWO and 2·TWO + 1, as
+/// pairs of 16-bit numbers; `q` without group scales.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn pair_factors<const GROUP: u8, const FULL: bool>(
+    pair: &Pair,
+    half: usize,
+    two: usize,
+) -> __m256i {
+    let q = _mm256_set1_epi32(pair.q);
+    if GROUP == 0 {
+        return q;
+    }
+    let units = if FULL { BLOCK_UNITS } else { pair.rows[0].units };
+    let scales = |unit: usize| {
+        let at = if GROUP == 32 { 2 * unit + two } else { unit };
+        // SAFETY: a unit has two scales of 32 weights or one of 64.
+        let scale = |row: &BlockPtr| i32::from(unsafe { *row.scales.add(at) });
+        let [a, b] = &pair.rows;
+        if unit < units { scale(a) << 7 | scale(b) << 23 } else { 0 }
+    };
+    let [first, second] = [2 * half, 2 * half + 1].map(|unit| _mm_set1_epi32(scales(unit)));
+    // Rounds q · (scale · 2⁷) / 2¹⁵.
+    _mm256_mulhrs_epi16(q, _mm256_set_m128i(second, first))
 }

@@ -71,6 +71,11 @@ static HIGH_INDEX: [[u8; 64]; 4] = [high_index(1), high_index(2), high_index(3),
 // More rows at a time save loads of activations, but each reads as many streams as it has planes.
 super::block::lane_matvec!("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni", rows 4 4 2 1);
 
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
+pub(super) fn combine(parts: &[super::Terms<'_>], first: usize, y: &mut [i32]) {
+    scalar::combine(parts, first, y);
+}
+
 /// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
 #[inline]

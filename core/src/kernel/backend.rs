@@ -191,14 +191,10 @@ macro_rules! compiled_for {
         #[allow(clippy::too_many_arguments, reason = "a head of attention has seven parts")]
         mod $module {
             use super::*;
+            pub(super) use crate::kernel::$module::combine;
             use crate::kernel::$module::matvec;
 
             products!(#[target_feature(enable = $features)]);
-
-            #[target_feature(enable = $features)]
-            pub(super) fn combine($($j: $z),*) {
-                scalar::combine($($j),*);
-            }
 
 
             $(#[target_feature(enable = $features)]

@@ -140,6 +140,8 @@ impl<const ROWS: usize> Run<ROWS> {
 /// planes.
 macro_rules! for_lane {
     ($w:expr, $call:ident, $ternary:tt $one:tt $two:tt $three:tt) => {{
+        use super::block::{BITS3, BITS5, BITS7, SECOND, TERNARY, THIRD};
+        use crate::digits::Group;
         use crate::lane::PrecisionLane::{Bit3, Bit5, Ternary};
         macro_rules! groups {
             ($lane:expr, $with:tt) => {
@@ -176,7 +178,7 @@ macro_rules! lane_matvec {
             rows: super::rows::Rows<'_>,
             y: &mut [P],
         ) {
-            use super::block::*;
+            use super::block::for_lane;
             // What every pointer rests on: the activations are as many as the weights of a row.
             if x.len() != w.cols() {
                 return y.fill(P::ZERO);

@@ -17,6 +17,12 @@ mod backend;
     all(target_arch = "wasm32", target_feature = "simd128")
 ))]
 mod block;
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
+mod combine;
 mod level;
 mod lut;
 #[cfg(target_arch = "aarch64")]

@@ -11,6 +11,11 @@ use core::arch::aarch64::*;
 
 super::block::lane_matvec!("neon", rows 1 1 1 1);
 
+#[target_feature(enable = "neon")]
+pub(super) fn combine(parts: &[super::Terms<'_>], first: usize, y: &mut [i32]) {
+    scalar::combine(parts, first, y);
+}
+
 /// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "neon")]
 #[inline]

@@ -8,6 +8,11 @@ use crate::quant::Activations;
 
 super::block::lane_matvec!("neon,dotprod", rows 1 1 1 1);
 
+#[target_feature(enable = "neon,dotprod")]
+pub(super) fn combine(parts: &[super::Terms<'_>], first: usize, y: &mut [i32]) {
+    scalar::combine(parts, first, y);
+}
+
 /// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "neon,dotprod")]
 #[inline]

@@ -13,6 +13,11 @@ use core::arch::wasm32::*;
 
 super::block::lane_matvec!("simd128", rows 4 1 1 1);
 
+#[target_feature(enable = "simd128")]
+pub(super) fn combine(parts: &[super::Terms<'_>], first: usize, y: &mut [i32]) {
+    scalar::combine(parts, first, y);
+}
+
 /// Σ group scale · multiplier · Σ code · q for each row. Not inlined, for the size of the module.
 #[target_feature(enable = "simd128")]
 #[inline(never)]

@@ -72,11 +72,14 @@ fn long_rows_with_the_largest_scales(level: Level) {
 /// The sum of a row in 128 bits, where nothing can overflow, and the product from it.
 fn in_128_bits(view: &LaneView<'_>, x: &Activations<'_>) -> (i128, f32) {
     let row = view.row(0);
-    let value = |code: u8| match view.lane() {
-        PrecisionLane::Ternary => i128::from(code) - 1,
-        PrecisionLane::Bit3 => 32 * i128::from(code) - 113,
-        PrecisionLane::Bit5 => 8 * i128::from(code) - 125,
-        _ => 2 * i128::from(code) - 128,
+    let value = |code: u8| match (view.above(), view.lane()) {
+        (None, PrecisionLane::Ternary) => i128::from(code) - 1,
+        (None, PrecisionLane::Bit3) => 32 * i128::from(code) - 113,
+        (None, PrecisionLane::Bit5) => 8 * i128::from(code) - 125,
+        (None, _) => 2 * i128::from(code) - 128,
+        (Some(PrecisionLane::Bit5), _) => 2 * i128::from(code) - 3,
+        (Some(_), PrecisionLane::Bit5) => 8 * i128::from(code) - 12,
+        (Some(_), _) => 2 * i128::from(code) - 15,
     };
     let term =
         |i: usize| i128::from(row.group_scale(i)) * value(row.code(i)) * i128::from(x.integer(i));

@@ -13,13 +13,21 @@ use trilane_core::quant::Activations;
 /// What outputs hold before, and guard elements after, a product.
 const UNTOUCHED: f32 = -1234.5;
 
-/// The lanes that a matrix holds.
+/// The lanes that a matrix holds, and what each has beyond the lower ones.
 pub(crate) fn lanes<'a>(matrix: &DigitMatrix<'a>) -> Vec<LaneView<'a>> {
-    let lanes = PrecisionLane::ALL.into_iter().filter_map(|lane| matrix.lane(lane).ok());
-    let lanes: Vec<_> = lanes.collect();
+    let all = PrecisionLane::ALL;
+    let refinements = all.into_iter().flat_map(|from| all.map(|to| matrix.refinement(from, to)));
+    let lanes = all.into_iter().map(|lane| matrix.lane(lane));
+    let views: Vec<_> = lanes.chain(refinements).filter_map(Result::ok).collect();
     let ternary = matrix.top_lane() == PrecisionLane::Ternary;
-    assert_eq!(lanes.len(), if ternary { 1 } else { 3 });
-    lanes
+    assert_eq!(views.len(), if ternary { 1 } else { 6 });
+    views
+}
+
+/// What view and matrix a comparison that failed was of.
+pub(crate) fn named(view: &LaneView<'_>) -> String {
+    let above = view.above().map_or(String::new(), |above| format!(" above {above}"));
+    format!("{}{above} {:?} {}×{}", view.lane(), view.group(), view.rows(), view.cols())
 }
 
 /// `rows` outputs from row `first` on, with a guard on either side.
@@ -53,7 +61,7 @@ fn sums(
 /// Asserts the specification's bits for every lane of a matrix, whole and from every row on.
 pub(crate) fn same(level: Level, planes: &Planes, x: &Activations<'_>) {
     for view in lanes(&planes.matrix()) {
-        let what = || format!("{} {:?} {}×{}", view.lane(), view.group(), view.rows(), view.cols());
+        let what = || named(&view);
         let all = product(Scalar, &view, x, 0, view.rows());
         assert!(all[1..=view.rows()].iter().all(|&v| v != UNTOUCHED), "{}", what());
         let integers = sums(Scalar, &view, x, 0, view.rows());

@@ -35,8 +35,10 @@ macro_rules! every_backend {
 }
 
 mod attend;
+mod combine;
 mod extremes;
 mod floats;
+mod gather;
 mod lanes;
 mod levels;
 mod planes;
