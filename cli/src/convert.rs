@@ -57,9 +57,10 @@ pub(crate) struct ConvertArgs {
 }
 
 /// The exit code after an interrupt, as shells have it: 128 and the signal's number.
-const INTERRUPTED: i32 = 130;
+pub(crate) const INTERRUPTED: i32 = 130;
 
-fn parse_group(text: &str) -> Result<Group, String> {
+/// Reads how many weights share a scale.
+pub(crate) fn parse_group(text: &str) -> Result<Group, String> {
     match text {
         "32" => Ok(Group::G32),
         "64" => Ok(Group::G64),
@@ -71,7 +72,7 @@ fn parse_group(text: &str) -> Result<Group, String> {
 pub(crate) fn convert(args: &ConvertArgs, out: &mut dyn Write) -> Result<(), Error> {
     let (from, to) = (&args.input, &args.output);
     let file = MappedFile::open(from)?;
-    check_output(args)?;
+    check_output(from, to, args.force)?;
     let gguf = file.gguf()?;
     let options = ConvertOptions { lane: args.lane, group: args.group, keep: args.keep.clone() };
     let threads = threads(args.threads.map_or(0, usize::from))?;
@@ -93,8 +94,7 @@ pub(crate) fn convert(args: &ConvertArgs, out: &mut dyn Write) -> Result<(), Err
 }
 
 /// Refuses an output that is the input, or is there already.
-fn check_output(args: &ConvertArgs) -> Result<(), Error> {
-    let (from, to) = (&args.input, &args.output);
+pub(crate) fn check_output(from: &Path, to: &Path, force: bool) -> Result<(), Error> {
     if to.file_name().is_none() || to.is_dir() {
         return Err(Error::Usage(format!("{}: expected a file to write", to.display())));
     }
@@ -103,7 +103,7 @@ fn check_output(args: &ConvertArgs) -> Result<(), Error> {
     {
         return Err(Error::Usage(format!("{}: input and output are the same", to.display())));
     }
-    if !args.force && to.symlink_metadata().is_ok() {
+    if !force && to.symlink_metadata().is_ok() {
         let what = "exists; --force replaces it";
         return Err(Error::Usage(format!("{}: {what}", to.display())));
     }

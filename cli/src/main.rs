@@ -1,6 +1,7 @@
 //! The `trilane` command: arguments in, the library's answers out.
 
 mod args;
+mod calibrate;
 mod classify;
 mod convert;
 mod demo;
@@ -12,6 +13,7 @@ mod load;
 mod perplexity;
 mod progress;
 mod run;
+mod sparse;
 mod table;
 mod verify;
 
@@ -53,6 +55,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Run(run::RunArgs),
     Convert(convert::ConvertArgs),
+    Calibrate(calibrate::CalibrateArgs),
     Export(export::ExportArgs),
     Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(&args, &mut out),
         Command::Run(args) => run::run(&args, &mut out),
         Command::Convert(args) => convert::convert(&args, &mut out),
+        Command::Calibrate(args) => calibrate::calibrate(&args, &mut out),
         Command::Export(args) => export::export(&args, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, &mut out),
         Command::Verify(args) => verify::verify(&args, &mut out),

@@ -4,6 +4,7 @@ use crate::args::{ComputeArgs, LaneArg};
 use crate::error::Error;
 use crate::load::{Model, choose_lane, read_text};
 use crate::progress::bar;
+use crate::sparse::SparseArgs;
 use crate::table::Table;
 use clap::Args;
 use serde_json::json;
@@ -39,6 +40,8 @@ pub(crate) struct PerplexityArgs {
     lane: LaneArg,
     #[command(flatten)]
     compute: ComputeArgs,
+    #[command(flatten)]
+    sparse: SparseArgs,
     /// Leave out lines of at most this many characters
     #[arg(long, value_name = "N", default_value_t = 80)]
     min_chars: usize,
@@ -69,6 +72,10 @@ pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(
     let mut arena = memory::arena(&header, capacity).map_err(refused)?;
     let mut decoder =
         Decoder::new(weights, compute.level, capacity, &mut arena).map_err(refused)?;
+    let mode = args.sparse.mode(path, &gguf)?;
+    if let Some(asked) = &mode {
+        decoder.set_feed_forward(asked.mode).map_err(refused)?;
+    }
     let loss = loss(&mut decoder, &compute.threads, lane, &documents).map_err(refused)?;
     if args.json {
         let value = json!({
@@ -77,6 +84,7 @@ pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(
             "tokens": loss.tokens,
             "documents": documents.len(),
             "lane": lane.name(),
+            "feed_forward": mode.map(|_| crate::sparse::json(&decoder.feed_forward_reads())),
         });
         return Ok(writeln!(out, "{value}")?);
     }
@@ -88,7 +96,11 @@ pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(
         loss.tokens.to_string(),
         documents.len().to_string(),
     ]);
-    Ok(table.write(out)?)
+    table.write(out)?;
+    if mode.is_some() {
+        writeln!(out, "\n{}", crate::sparse::reads(&decoder.feed_forward_reads()))?;
+    }
+    Ok(())
 }
 
 /// The loss over all documents.

@@ -2,6 +2,7 @@
 //! GGUF writer, conversion, texts as tokens and texts that go on, the memory of decoders, and
 //! measuring models.
 
+pub mod calibrate;
 pub mod classify;
 pub mod convert;
 pub mod eval;

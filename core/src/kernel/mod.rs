@@ -40,5 +40,6 @@ mod simd128;
 
 pub use backend::{Backend, Baseline, Lut, Scalar};
 pub use level::{Isa, Level};
+pub(crate) use pool::spread_sums;
 pub use pool::{Pool, Serial};
 pub use rows::Terms;

@@ -17,6 +17,23 @@ pub trait Pool: Sync {
     );
 }
 
+/// [`Pool::spread`] for the integers of rows.
+pub(crate) fn spread_sums(
+    pool: &dyn Pool,
+    y: &mut [i64],
+    work: usize,
+    each: &(dyn Fn(usize, &mut [i64]) + Sync),
+) {
+    // Two floats are as large as an integer, and never less aligned: a piece starts at a unit.
+    if let Ok(words) = bytemuck::try_cast_slice_mut(y) {
+        pool.spread(words, 2, work, &|first, words| {
+            if let Ok(y) = bytemuck::try_cast_slice_mut(words) {
+                each(first / 2, y);
+            }
+        });
+    }
+}
+
 /// The pool of one: everything in the calling thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Serial;

@@ -2,7 +2,7 @@
 
 use super::{Header, ModelError};
 use crate::nn::KvCache;
-use crate::quant::activation_lens;
+use crate::quant::{ActivationsBuf, activation_lens};
 use bytemuck::{Pod, Zeroable};
 
 /// A cache line: the unit that an arena is counted in, so that every part of it is aligned.
@@ -57,6 +57,15 @@ const fn float_lens(header: &Header, capacity: usize) -> [Option<usize>; 12] {
     ]
 }
 
+/// Lengths of what sparse feed-forward blocks compute in, all 0 for dense ones: neurons, and the
+/// arrays of activations for the ranks of a predictor.
+const fn sparse_lens(header: &Header) -> (usize, (usize, usize, usize)) {
+    match header.sparse_rank {
+        Some(rank) => (header.hidden, activation_lens(rank)),
+        None => (0, (0, 0, 0)),
+    }
+}
+
 impl Header {
     /// Lines of memory that a decoder with room for `capacity` tokens needs, or `None` when that
     /// is more than the address space. Known before any weight is read.
@@ -64,7 +73,20 @@ impl Header {
         let (q, multipliers, sums) = activation_lens(self.longest_input());
         let floats = float_lens(self, capacity);
         let mut total = Some(lines(q));
-        let integers = [float_lines(Some(multipliers)), Some(lines(size_of::<i16>() * sums))];
+        let (neurons, (inner_q, inner_multipliers, inner_sums)) = sparse_lens(self);
+        let integers = [
+            float_lines(Some(multipliers)),
+            Some(lines(size_of::<i16>() * sums)),
+            // Predictions, two arrays of sums, the chosen neurons and their values.
+            float_lines(Some(neurons)),
+            Some(lines(size_of::<i64>() * neurons)),
+            Some(lines(size_of::<i64>() * neurons)),
+            float_lines(Some(neurons)),
+            Some(lines(size_of::<i16>() * neurons)),
+            Some(lines(inner_q)),
+            float_lines(Some(inner_multipliers)),
+            Some(lines(size_of::<i16>() * inner_sums)),
+        ];
         let mut i = 0;
         while i < floats.len() + integers.len() {
             let next =
@@ -105,6 +127,36 @@ pub(super) struct Buffers<'a> {
     pub(super) q: &'a mut [i8],
     pub(super) multipliers: &'a mut [u32],
     pub(super) sums: &'a mut [i16],
+    pub(super) sparse: SparseBuffers<'a>,
+}
+
+/// The part of the buffers that sparse feed-forward blocks use.
+#[derive(Debug)]
+pub(super) struct SparseBuffers<'a> {
+    pub(super) scores: &'a mut [f32],
+    pub(super) gate_sums: &'a mut [i64],
+    pub(super) up_sums: &'a mut [i64],
+    pub(super) rows: &'a mut [u32],
+    pub(super) q: &'a mut [i16],
+    pub(super) inner: ActivationsBuf<'a>,
+}
+
+impl<'a> SparseBuffers<'a> {
+    fn cut(header: &Header, rest: &mut &'a mut [Line]) -> Option<Self> {
+        let (neurons, (q, multipliers, sums)) = sparse_lens(header);
+        Some(Self {
+            scores: take(rest, Some(neurons))?,
+            gate_sums: take(rest, Some(neurons))?,
+            up_sums: take(rest, Some(neurons))?,
+            rows: take(rest, Some(neurons))?,
+            q: take(rest, Some(neurons))?,
+            inner: ActivationsBuf::new(
+                take(rest, Some(q))?,
+                take(rest, Some(multipliers))?,
+                take(rest, Some(sums))?,
+            ),
+        })
+    }
 }
 
 impl<'a> Buffers<'a> {
@@ -143,6 +195,7 @@ impl<'a> Buffers<'a> {
             q: q.ok_or(error)?,
             multipliers: multipliers.ok_or(error)?,
             sums: sums.ok_or(error)?,
+            sparse: SparseBuffers::cut(header, &mut rest).ok_or(error)?,
         })
     }
 }

@@ -1,15 +1,20 @@
 //! The llama-family decoder: a token in, logits out.
 
-use super::arena::{Buffers, Line};
+use super::arena::{Buffers, Line, SparseBuffers};
+use super::sparse::{self, FeedForwardMode};
 use super::{ModelError, Weights};
 use crate::kernel::{Backend, Pool};
 use crate::lane::PrecisionLane;
-use crate::nn::{self, FeedForward, Input, KvCache, Linear, LinearError, NormError, Rope};
+use crate::nn::{self, FeedForward, Input, KvCache, Linear, LinearError, NormError, Rope, SparseReads};
 use crate::quant::{ActivationsBuf, QuantError};
 
 /// Called after each layer with its index and output, and after the last one with the number of
 /// layers and the logits.
 pub type Observer<'o> = &'o mut dyn FnMut(usize, &[f32]);
+
+/// Called after each feed-forward block with the layer's index, the block's input and its hidden
+/// layer.
+pub type Recorder<'o> = &'o mut dyn FnMut(usize, &[f32], &[f32]);
 
 /// A decoder at work: weights, and the state of one sequence in an arena.
 ///
@@ -39,6 +44,9 @@ pub struct Decoder<'a, 'm, B> {
     cos: &'a mut [f32],
     sin: &'a mut [f32],
     integers: ActivationsBuf<'a>,
+    sparse: SparseBuffers<'a>,
+    mode: FeedForwardMode,
+    reads: SparseReads,
 }
 
 impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
@@ -74,6 +82,9 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
             cos: b.cos,
             sin: b.sin,
             integers: ActivationsBuf::new(b.q, b.multipliers, b.sums),
+            sparse: b.sparse,
+            mode: FeedForwardMode::DENSE,
+            reads: SparseReads::default(),
         })
     }
 
@@ -95,6 +106,22 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
     /// Forgets the tokens from `len` on, so that a sequence can go on differently.
     pub fn truncate(&mut self, len: usize) {
         self.cache.truncate(len);
+    }
+
+    /// Runs the feed-forward blocks in another mode from now on. At first they are dense.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingKey`] when the file does not store them by neuron,
+    /// [`ModelError::Value`] when it has no low-rank predictor and one is asked for.
+    pub fn set_feed_forward(&mut self, mode: FeedForwardMode) -> Result<(), ModelError> {
+        sparse::check(self.weights.header(), mode)?;
+        self.mode = mode;
+        Ok(())
+    }
+
+    /// What the feed-forward blocks stored by neuron have read so far, over all layers and tokens.
+    pub fn feed_forward_reads(&self) -> SparseReads {
+        self.reads
     }
 
     /// Takes one token and gives the logits of the next, at a lane.
@@ -126,6 +153,32 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         token: u32,
         lane: PrecisionLane,
         observe: Observer<'_>,
+    ) -> Result<&mut [f32], ModelError> {
+        self.step(pool, token, lane, observe, &mut |_, _, _| {})
+    }
+
+    /// [`forward`](Self::forward), showing the input and the hidden layer of every feed-forward
+    /// block that is not stored by neuron.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_recorded(
+        &mut self,
+        pool: &dyn Pool,
+        token: u32,
+        lane: PrecisionLane,
+        record: Recorder<'_>,
+    ) -> Result<&mut [f32], ModelError> {
+        self.step(pool, token, lane, &mut |_, _| {}, record)
+    }
+
+    fn step(
+        &mut self,
+        pool: &dyn Pool,
+        token: u32,
+        lane: PrecisionLane,
+        observe: Observer<'_>,
+        record: Recorder<'_>,
     ) -> Result<&mut [f32], ModelError> {
         let header = *self.weights.header();
         let row = usize::try_from(token).unwrap_or(usize::MAX);
@@ -164,22 +217,41 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
             }
             add(self.x, self.delta);
             run.norm(self.x, layer.ffn_norm, header.norm_eps, self.normed)?;
-            let ffn = FeedForward::Gated {
-                gate: &layer.ffn_gate,
-                up: &layer.ffn_up,
-                down: &layer.ffn_down,
-            };
-            let hidden = [&mut *self.gate, &mut *self.up];
-            ffn.forward(
-                self.backend,
-                pool,
-                lane,
-                self.normed,
-                &mut self.integers,
-                hidden,
-                self.delta,
-            )
-            .map_err(|e| run.error(e))?;
+            if layer.sparse.is_some() {
+                let hidden = [&mut *self.gate, &mut *self.up];
+                let reads = layer
+                    .sparse_forward(
+                        self.backend,
+                        pool,
+                        lane,
+                        self.mode,
+                        self.normed,
+                        &mut self.integers,
+                        hidden,
+                        &mut self.sparse,
+                        self.delta,
+                    )
+                    .map_err(|e| run.error(e))?;
+                self.reads += reads.unwrap_or_default();
+            } else {
+                let ffn = FeedForward::Gated {
+                    gate: &layer.ffn_gate,
+                    up: &layer.ffn_up,
+                    down: &layer.ffn_down,
+                };
+                let hidden = [&mut *self.gate, &mut *self.up];
+                ffn.forward(
+                    self.backend,
+                    pool,
+                    lane,
+                    self.normed,
+                    &mut self.integers,
+                    hidden,
+                    self.delta,
+                )
+                .map_err(|e| run.error(e))?;
+                record(l, self.normed, self.gate);
+            }
             add(self.x, self.delta);
             observe(l, self.x);
         }

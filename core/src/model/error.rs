@@ -84,6 +84,11 @@ pub enum ModelError {
         /// Why.
         error: LinearError,
     },
+    /// A matrix that has to be in digit planes is not.
+    NotInPlanes {
+        /// Its name.
+        name: TensorName,
+    },
     /// A float tensor holds NaN or infinity.
     NotFinite {
         /// Its name.
@@ -171,6 +176,9 @@ impl fmt::Display for ModelError {
                 write!(f, "tensor {name}{suffix}: expected type {expected}, found {found}")
             }
             Self::Tensor { name, error } => write!(f, "tensor {name}: {error}"),
+            Self::NotInPlanes { name } => {
+                write!(f, "tensor {name}: expected digit planes, found a block type")
+            }
             Self::NotFinite { name } => write!(f, "tensor {name} holds NaN or infinity"),
             Self::RowScale { name, row, found, expected: Some(scale) } => {
                 write!(

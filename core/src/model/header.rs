@@ -1,6 +1,6 @@
 //! The numbers of a llama-family model, read from GGUF metadata.
 
-use super::ModelError;
+use super::{ModelError, sparse};
 use crate::gguf::{Gguf, Value};
 use crate::nn::Attention;
 
@@ -28,6 +28,9 @@ pub struct Header {
     pub norm_eps: f32,
     /// Longest context that the model was trained for, in tokens.
     pub context: usize,
+    /// Where the feed-forward blocks are stored by neuron, the rank of their low-rank predictors: 0
+    /// for none.
+    pub sparse_rank: Option<usize>,
 }
 
 /// The value of `llama.<key>`.
@@ -124,6 +127,7 @@ impl Header {
             norm_eps: positive(file, "attention.layer_norm_rms_epsilon")?
                 .ok_or(ModelError::MissingKey { key: "attention.layer_norm_rms_epsilon" })?,
             context: needed(file, "context_length")?,
+            sparse_rank: sparse::rank(file, needed(file, "feed_forward_length")?)?,
         })
     }
 

@@ -1,6 +1,7 @@
 //! Finding and checking the weight tensors of a decoder.
 
 use super::planes::{Listed, as_floats, digits, find, parts};
+use super::sparse::{Sparse, parts::DOWN};
 use super::{Header, ModelError, TensorName};
 use crate::gguf::{Gguf, TensorType};
 use crate::kernel::Backend;
@@ -18,7 +19,10 @@ pub struct Layer<'m> {
     pub(super) ffn_norm: &'m [f32],
     pub(super) ffn_gate: Linear<'m>,
     pub(super) ffn_up: Linear<'m>,
+    /// dim × hidden, or hidden × dim where the block is stored by neuron.
     pub(super) ffn_down: Linear<'m>,
+    /// What a block stored by neuron has besides.
+    pub(super) sparse: Option<Sparse<'m>>,
 }
 
 const NOTHING: Linear<'static> =
@@ -36,6 +40,7 @@ impl<'m> Layer<'m> {
         ffn_gate: NOTHING,
         ffn_up: NOTHING,
         ffn_down: NOTHING,
+        sparse: None,
     };
 
     /// The linear layers, with their names.
@@ -47,7 +52,7 @@ impl<'m> Layer<'m> {
             ("attn_output", &self.attn_output),
             ("ffn_gate", &self.ffn_gate),
             ("ffn_up", &self.ffn_up),
-            ("ffn_down", &self.ffn_down),
+            (if self.sparse.is_some() { DOWN } else { "ffn_down" }, &self.ffn_down),
         ]
     }
 }
@@ -80,6 +85,13 @@ impl<'a, 'm> Weights<'a, 'm> {
         let (query, kv) = (header.query_len(), header.kv_len());
         for (i, layer) in layers.iter_mut().enumerate() {
             let name = |part| TensorName { layer: Some(i), part };
+            let (down, sparse) = match header.sparse_rank {
+                Some(rank) => {
+                    let sparse = Sparse::load(file, listed.as_ref(), i, &header, rank)?;
+                    (linear(name(DOWN), hidden, dim)?, Some(sparse))
+                }
+                None => (linear(name("ffn_down"), dim, hidden)?, None),
+            };
             *layer = Layer {
                 attn_norm: floats(file, name("attn_norm"), dim)?,
                 attn_q: linear(name("attn_q"), query, dim)?,
@@ -89,8 +101,10 @@ impl<'a, 'm> Weights<'a, 'm> {
                 ffn_norm: floats(file, name("ffn_norm"), dim)?,
                 ffn_gate: linear(name("ffn_gate"), hidden, dim)?,
                 ffn_up: linear(name("ffn_up"), hidden, dim)?,
-                ffn_down: linear(name("ffn_down"), dim, hidden)?,
+                ffn_down: down,
+                sparse,
             };
+            layer.check_planes(i)?;
         }
         let name = |part| TensorName { layer: None, part };
         let token_embd = linear(name("token_embd"), header.vocabulary, dim)?;
@@ -175,7 +189,7 @@ impl<'a, 'm> Weights<'a, 'm> {
 }
 
 /// The tensor's bytes as floats, which it must hold `len` of.
-fn floats<'m>(file: &Gguf<'m>, name: TensorName, len: usize) -> Result<&'m [f32], ModelError> {
+pub(super) fn floats<'m>(file: &Gguf<'m>, name: TensorName, len: usize) -> Result<&'m [f32], ModelError> {
     let tensor = find(file, name, "").ok_or(ModelError::MissingTensor { name })?;
     if tensor.elements() != len {
         let found = (tensor.rows(), tensor.cols());
@@ -194,7 +208,7 @@ fn floats<'m>(file: &Gguf<'m>, name: TensorName, len: usize) -> Result<&'m [f32]
 }
 
 /// A matrix: from digit planes when the metadata lists it, else from the tensor of that name.
-fn linear<'m>(
+pub(super) fn linear<'m>(
     file: &Gguf<'m>,
     listed: Option<&Listed<'_>>,
     name: TensorName,

@@ -132,6 +132,14 @@ impl<'a> Linear<'a> {
         }
     }
 
+    /// The digit planes, where the matrix is stored in them.
+    pub fn digits(&self) -> Option<DigitMatrix<'a>> {
+        match *self {
+            Self::Digits { matrix, .. } => Some(matrix),
+            Self::Blocks { .. } => None,
+        }
+    }
+
     /// Bytes that one product reads at a lane.
     ///
     /// # Errors

@@ -5,12 +5,17 @@ mod ffn;
 mod linear;
 mod norm;
 mod rope;
+mod sparse;
 
 pub use attention::{Attention, AttentionError, CacheError, KvCache};
 pub use ffn::{Activation, FeedForward, gate};
 pub use linear::{Input, Linear, LinearError};
 pub use norm::{NormError, rms_norm, softmax};
 pub use rope::Rope;
+pub use sparse::{
+    FullGate, Known, LowRank, Neurons, Predictor, PredictorInput, Selection, SelectionError,
+    SparseReads, SparseScratch, SparsityConfig, Tier0,
+};
 
 use crate::error::ShapeError;
 

@@ -1,0 +1,213 @@
+//! Feed-forward blocks stored by neuron: what files hold of them, and how a decoder runs them.
+
+use super::arena::SparseBuffers;
+use super::planes::Listed;
+use super::weights::{Layer, floats, linear};
+use super::{Header, ModelError, TensorName};
+use crate::gguf::Gguf;
+use crate::kernel::{Backend, Pool};
+use crate::lane::PrecisionLane;
+use crate::nn::{
+    Activation, FullGate, LinearError, LowRank, Neurons, Predictor, SparseReads, SparseScratch,
+    SparsityConfig, Tier0,
+};
+use crate::quant::ActivationsBuf;
+
+/// Metadata keys of a file whose feed-forward blocks are stored by neuron.
+pub mod keys {
+    /// Rank of the low-rank predictors, 0 for none (u32). Its presence says that blocks are stored
+    /// by neuron.
+    pub const RANK: &str = "trilane.sparsity.rank";
+    /// Name of the predictor that was calibrated best (string, see
+    /// [`PredictorKind::name`](super::PredictorKind::name)).
+    pub const PREDICTOR: &str = "trilane.sparsity.predictor";
+    /// Share of the dense bytes that was calibrated as enough (f32, 0 to 1).
+    pub const BYTES: &str = "trilane.sparsity.bytes";
+}
+
+/// Names of tensors of such a file, after the layer's prefix and without `.weight`.
+pub mod parts {
+    /// The second matrix: hidden × dim.
+    pub const DOWN: &str = "ffn_down_t";
+    /// The norm of each neuron's row of it: hidden floats.
+    pub const IMPORTANCE: &str = "ffn_importance";
+    /// P of the low-rank predictor: rank × dim.
+    pub const PREDICT_DOWN: &str = "ffn_predict_down";
+    /// Q of the low-rank predictor: hidden × rank.
+    pub const PREDICT_UP: &str = "ffn_predict_up";
+    /// b of the low-rank predictor: hidden floats.
+    pub const PREDICT_BIAS: &str = "ffn_predict_bias";
+}
+
+/// Which predictor a decoder asks, see [`nn::Predictor`](crate::nn::Predictor).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PredictorKind {
+    /// [`Tier0`] of gate and up.
+    Tier0,
+    /// [`Tier0`] of the gate alone.
+    Tier0Gate,
+    /// [`FullGate`].
+    FullGate,
+    /// [`LowRank`], which the file has to hold.
+    LowRank,
+}
+
+impl PredictorKind {
+    /// Every predictor.
+    pub const ALL: [Self; 4] = [Self::Tier0, Self::Tier0Gate, Self::FullGate, Self::LowRank];
+
+    /// The name used on command lines and in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tier0 => "tier0",
+            Self::Tier0Gate => "tier0-gate",
+            Self::FullGate => "gate",
+            Self::LowRank => "low-rank",
+        }
+    }
+
+    /// The predictor of that [`name`](Self::name).
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// How a decoder runs feed-forward blocks that are stored by neuron.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FeedForwardMode {
+    /// What predicts.
+    pub predictor: PredictorKind,
+    /// What is chosen.
+    pub config: SparsityConfig,
+}
+
+impl FeedForwardMode {
+    /// Every neuron, at the lane of the token.
+    pub const DENSE: Self = Self { predictor: PredictorKind::Tier0, config: SparsityConfig::ALL };
+}
+
+/// The rank that the file states, where its blocks are stored by neuron.
+pub(super) fn rank(file: &Gguf<'_>, hidden: usize) -> Result<Option<usize>, ModelError> {
+    let Some(value) = file.get(keys::RANK) else { return Ok(None) };
+    match value.as_u32() {
+        Some(rank) if rank as usize <= hidden => Ok(Some(rank as usize)),
+        _ => {
+            let expected = "a u32, at most feed_forward_length";
+            Err(ModelError::Value { key: keys::RANK, expected })
+        }
+    }
+}
+
+/// What a layer has besides the three matrices where its block is stored by neuron.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sparse<'m> {
+    importance: &'m [f32],
+    low_rank: Option<LowRank<'m>>,
+}
+
+impl<'m> Sparse<'m> {
+    pub(super) fn load(
+        file: &Gguf<'m>,
+        listed: Option<&Listed<'_>>,
+        layer: usize,
+        header: &Header,
+        rank: usize,
+    ) -> Result<Self, ModelError> {
+        let name = |part| TensorName { layer: Some(layer), part };
+        let matrix = |part, rows, cols| {
+            let matrix = linear(file, listed, name(part), rows, cols)?.digits();
+            matrix.ok_or(ModelError::NotInPlanes { name: name(part) })
+        };
+        let low_rank = if rank > 0 {
+            Some(LowRank {
+                down: matrix(parts::PREDICT_DOWN, rank, header.dim)?,
+                up: matrix(parts::PREDICT_UP, header.hidden, rank)?,
+                bias: floats(file, name(parts::PREDICT_BIAS), header.hidden)?,
+            })
+        } else {
+            None
+        };
+        let importance = floats(file, name(parts::IMPORTANCE), header.hidden)?;
+        Ok(Self { importance, low_rank })
+    }
+}
+
+impl<'m> Layer<'m> {
+    /// That the matrices of a block stored by neuron are in digit planes.
+    pub(super) fn check_planes(&self, layer: usize) -> Result<(), ModelError> {
+        if self.sparse.is_none() {
+            return Ok(());
+        }
+        let parts =
+            [("ffn_gate", &self.ffn_gate), ("ffn_up", &self.ffn_up), (parts::DOWN, &self.ffn_down)];
+        match parts.into_iter().find(|(_, linear)| linear.digits().is_none()) {
+            Some((part, _)) => {
+                Err(ModelError::NotInPlanes { name: TensorName { layer: Some(layer), part } })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The block, where it is stored by neuron.
+    fn neurons(&self) -> Option<(Neurons<'m>, &Sparse<'m>)> {
+        let sparse = self.sparse.as_ref()?;
+        let block = Neurons {
+            gate: self.ffn_gate.digits()?,
+            gate_bias: None,
+            activation: Activation::Silu,
+            up: Some(self.ffn_up.digits()?),
+            down: self.ffn_down.digits()?,
+            down_bias: None,
+            importance: sparse.importance,
+        };
+        Some((block, sparse))
+    }
+
+    /// Runs the block on `x` if it is stored by neuron; what it read.
+    #[allow(clippy::too_many_arguments, reason = "inputs, scratch and output")]
+    pub(super) fn sparse_forward<B: Backend>(
+        &self,
+        backend: B,
+        pool: &dyn Pool,
+        lane: PrecisionLane,
+        mode: FeedForwardMode,
+        x: &[f32],
+        integers: &mut ActivationsBuf<'_>,
+        [first, second]: [&mut [f32]; 2],
+        buffers: &mut SparseBuffers<'_>,
+        y: &mut [f32],
+    ) -> Result<Option<SparseReads>, LinearError> {
+        let Some((block, sparse)) = self.neurons() else { return Ok(None) };
+        let (q, multipliers, sums) = buffers.inner.parts();
+        let mut scratch = SparseScratch {
+            scores: &mut *buffers.scores,
+            first,
+            second,
+            gate_sums: &mut *buffers.gate_sums,
+            up_sums: &mut *buffers.up_sums,
+            rows: &mut *buffers.rows,
+            q: &mut *buffers.q,
+            inner: ActivationsBuf::new(q, multipliers, sums),
+        };
+        let lane = self.ffn_gate.lane(lane);
+        let predictor: &dyn Predictor<B> = match (mode.predictor, &sparse.low_rank) {
+            (PredictorKind::LowRank, Some(low_rank)) => low_rank,
+            (PredictorKind::Tier0Gate, _) => &Tier0 { gate_only: true },
+            (PredictorKind::FullGate, _) => &FullGate,
+            (PredictorKind::Tier0 | PredictorKind::LowRank, _) => &Tier0 { gate_only: false },
+        };
+        let (config, scratch) = (mode.config, &mut scratch);
+        block.forward(backend, pool, lane, predictor, config, x, integers, scratch, y).map(Some)
+    }
+}
+
+/// Whether a decoder can run in a mode.
+pub(super) fn check(header: &Header, mode: FeedForwardMode) -> Result<(), ModelError> {
+    match (header.sparse_rank, mode.predictor) {
+        (None, _) => Err(ModelError::MissingKey { key: keys::RANK }),
+        (Some(0), PredictorKind::LowRank) => {
+            Err(ModelError::Value { key: keys::RANK, expected: "more than 0 for this predictor" })
+        }
+        _ => Ok(()),
+    }
+}

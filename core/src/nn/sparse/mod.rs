@@ -1,0 +1,329 @@
+//! Feed-forward blocks that compute only the neurons that matter, each at its own lane.
+//!
+//! ```text
+//! predict   s[i] ≈ |act(g[i])·u[i]| · ‖down[i]‖         a Predictor
+//! assign    a lane, or none, to each neuron               a Selection
+//! refine    g[i], u[i] at that lane                       the tiers that the prediction has not read
+//! combine   y = Σ act(g[i])·u[i] · down[i]                rows of down, at the lane of the neuron
+//! ```
+//!
+//! The second matrix is stored by neuron, hidden × dim, so that a neuron that is left out is a row
+//! that is not read. Everything but the activations' floats is integers: the same bits on every
+//! backend and with any number of threads.
+
+mod combine;
+mod predictor;
+mod selection;
+
+pub use predictor::{FullGate, Known, LowRank, Predictor, PredictorInput, Tier0};
+pub use selection::{Selection, SelectionError, SparsityConfig};
+
+use super::ffn::Activation;
+use super::{LinearError, same_len};
+use crate::digits::{DigitMatrix, LaneView};
+use crate::kernel::{Backend, Pool};
+use crate::lane::PrecisionLane;
+use crate::quant::ActivationsBuf;
+use predictor::view_floats;
+use selection::{Costs, Counts, select};
+
+/// A feed-forward block stored by neuron:
+/// `y = Σ_i act(gate[i]·x + gate_bias[i]) · (up[i]·x) · down[i] + down_bias`,
+/// without the factor `up[i]·x` for a plain block.
+#[derive(Clone, Copy, Debug)]
+pub struct Neurons<'w> {
+    /// The matrix before the activation: hidden × dim. The only one in front of the hidden layer
+    /// of a plain block.
+    pub gate: DigitMatrix<'w>,
+    /// hidden values, or none for zeros.
+    pub gate_bias: Option<&'w [f32]>,
+    /// The function of the hidden layer.
+    pub activation: Activation,
+    /// hidden × dim, of a gated block.
+    pub up: Option<DigitMatrix<'w>>,
+    /// hidden × dim: what each neuron adds to the output.
+    pub down: DigitMatrix<'w>,
+    /// dim values, or none for zeros.
+    pub down_bias: Option<&'w [f32]>,
+    /// How much a hidden value matters, the norm of its row of `down`: hidden values.
+    pub importance: &'w [f32],
+}
+
+/// Memory that a sparse block computes in; for `hidden` neurons, each part of that length.
+#[derive(Debug)]
+pub struct SparseScratch<'a> {
+    /// The predictions.
+    pub scores: &'a mut [f32],
+    /// Values of the chosen neurons.
+    pub first: &'a mut [f32],
+    /// Values of the chosen neurons; at least as long as the rank of a [`LowRank`] predictor.
+    pub second: &'a mut [f32],
+    /// Sums of rows of the gate.
+    pub gate_sums: &'a mut [i64],
+    /// Sums of rows of up.
+    pub up_sums: &'a mut [i64],
+    /// The chosen neurons.
+    pub rows: &'a mut [u32],
+    /// The hidden values as integers.
+    pub q: &'a mut [i16],
+    /// For as many activations as a [`LowRank`] predictor has ranks.
+    pub inner: ActivationsBuf<'a>,
+}
+
+/// What blocks have read, for one input or for several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SparseReads {
+    /// Neurons of the block.
+    pub neurons: usize,
+    /// Neurons computed at Bit7, Bit5 and Bit3; a lower lane of the block stands in for a higher
+    /// one.
+    pub computed: [usize; 3],
+    /// Bytes of weights read, those of the prediction included.
+    pub bytes: usize,
+    /// Bytes that the whole block has at its lane.
+    pub dense_bytes: usize,
+}
+
+impl core::ops::AddAssign for SparseReads {
+    fn add_assign(&mut self, other: Self) {
+        self.neurons += other.neurons;
+        self.computed.iter_mut().zip(other.computed).for_each(|(sum, n)| *sum += n);
+        self.bytes += other.bytes;
+        self.dense_bytes += other.dense_bytes;
+    }
+}
+
+/// Rows at a time between integers and floats.
+const CHUNK: usize = 64;
+
+/// The chosen neurons: one list for each lane.
+#[derive(Clone, Copy)]
+struct Lists<'a> {
+    rows: &'a [u32],
+    counts: Counts,
+    /// The lane of the block.
+    lane: PrecisionLane,
+}
+
+impl<'a> Lists<'a> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Each list with its lane.
+    fn each(&self) -> impl Iterator<Item = (PrecisionLane, &'a [u32])> {
+        let (lane, mut rest) = (self.lane, self.rows);
+        let lanes = [lane, lane.min(PrecisionLane::Bit5), lane.min(PrecisionLane::Bit3)];
+        lanes.into_iter().zip(self.counts).map(move |(lane, count)| {
+            let (list, after) = rest.split_at(count.min(rest.len()));
+            rest = after;
+            (lane, list)
+        })
+    }
+}
+
+/// The lane at which a matrix is read when `lane` is asked for.
+fn read_at(matrix: &DigitMatrix<'_>, lane: PrecisionLane) -> PrecisionLane {
+    match matrix.top_lane() {
+        PrecisionLane::Ternary => PrecisionLane::Ternary,
+        top => lane.min(top).max(PrecisionLane::Bit3),
+    }
+}
+
+impl Neurons<'_> {
+    /// Neurons of the hidden layer.
+    pub fn hidden(&self) -> usize {
+        self.gate.rows()
+    }
+
+    /// Values of an input, and of an output.
+    pub fn dim(&self) -> usize {
+        self.gate.cols()
+    }
+
+    /// Whether all parts fit each other.
+    ///
+    /// # Errors
+    /// [`LinearError::Shape`] with the first length that does not.
+    pub fn check(&self) -> Result<(), LinearError> {
+        let (hidden, dim) = (self.hidden(), self.dim());
+        for matrix in [self.up.as_ref(), Some(&self.down)].into_iter().flatten() {
+            same_len(hidden, matrix.rows())?;
+            same_len(dim, matrix.cols())?;
+        }
+        same_len(hidden, self.gate_bias.map_or(hidden, <[f32]>::len))?;
+        same_len(dim, self.down_bias.map_or(dim, <[f32]>::len))?;
+        Ok(same_len(hidden, self.importance.len())?)
+    }
+
+    /// Computes the block on a vector, at `lane` at most.
+    ///
+    /// Shapes: `x` and `y` dim; `integers` for dim activations; `scratch` as it says. Sums Exact,
+    /// activations Ordered, and so is the choice of neurons.
+    ///
+    /// # Errors
+    /// [`LinearError`]: a slice that does not match, a lane that is not stored, or values that are
+    /// not finite.
+    #[allow(clippy::too_many_arguments, reason = "inputs, scratch and output")]
+    pub fn forward<B: Backend>(
+        &self,
+        backend: B,
+        pool: &dyn Pool,
+        lane: PrecisionLane,
+        predictor: &dyn Predictor<B>,
+        config: SparsityConfig,
+        x: &[f32],
+        integers: &mut ActivationsBuf<'_>,
+        scratch: &mut SparseScratch<'_>,
+        y: &mut [f32],
+    ) -> Result<SparseReads, LinearError> {
+        let (hidden, dim) = (self.hidden(), self.dim());
+        same_len(dim, x.len())?;
+        same_len(dim, y.len())?;
+        for len in [scratch.scores.len(), scratch.first.len(), scratch.second.len()]
+            .into_iter()
+            .chain([scratch.gate_sums.len(), scratch.up_sums.len()])
+            .chain([scratch.rows.len(), scratch.q.len()])
+        {
+            same_len(hidden, len)?;
+        }
+        let lane = read_at(&self.gate, lane);
+        let x = backend.quantize(x, integers)?;
+        let input = PredictorInput { backend, pool, lane, x: &x };
+        let all = config.selection() == Selection::All;
+        let mut costs = Costs { dense: self.bytes(lane)?, ..self.costs(lane, Known::Nothing)? };
+        let mut known = Known::Nothing;
+        if !all {
+            known = predictor.predict(self, input, scratch)?;
+            costs = Costs {
+                prediction: predictor.bytes(self, lane)?,
+                dense: costs.dense,
+                ..self.costs(lane, known)?
+            };
+        }
+        let SparseScratch { scores, first, second, gate_sums, up_sums, rows, q, .. } = scratch;
+        let counts = select(config.selection(), scores, costs, rows);
+        let chosen = counts.iter().sum::<usize>().min(hidden);
+        let lists = Lists { rows: rows.get(..chosen).unwrap_or(&[]), counts, lane };
+        let (first, second) = (first.split_at_mut(chosen).0, second.split_at_mut(chosen).0);
+        let (gate_known, up_known) = match known {
+            Known::Nothing => (None, None),
+            Known::Gate(lane) => (Some((lane, &**gate_sums)), None),
+            Known::GateAndUp(lane) => (Some((lane, &**gate_sums)), Some((lane, &**up_sums))),
+        };
+        refine(input, &self.gate, gate_known, &lists, first)?;
+        self.activate(backend, lists.rows.iter().copied(), first)?;
+        if let Some(up) = &self.up {
+            refine(input, up, up_known, &lists, second)?;
+            first.iter_mut().zip(second.iter()).for_each(|(h, up)| *h *= up);
+        }
+        let q = q.split_at_mut(chosen).0;
+        combine::combine(backend, pool, &self.down, &lists, first, q, y)?;
+        if let Some(bias) = self.down_bias {
+            y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+        }
+        let neurons = counts.iter().zip(costs.neuron).map(|(n, cost)| n * cost).sum::<usize>();
+        let bytes = if all { costs.dense } else { costs.prediction + neurons };
+        Ok(SparseReads { neurons: hidden, computed: counts, bytes, dense_bytes: costs.dense })
+    }
+
+    /// `h[i] = act(h[i] + gate_bias[rows[i]])`.
+    fn activate(
+        &self,
+        backend: impl Backend,
+        rows: impl Iterator<Item = u32>,
+        h: &mut [f32],
+    ) -> Result<(), LinearError> {
+        if let Some(bias) = self.gate_bias {
+            same_len(self.hidden(), bias.len())?;
+            for (h, row) in h.iter_mut().zip(rows) {
+                *h += bias.get(row as usize).copied().unwrap_or(0.0);
+            }
+        }
+        self.activation.apply(backend, h);
+        Ok(())
+    }
+
+    /// Bytes of weights of the whole block at a lane.
+    ///
+    /// # Errors
+    /// [`LinearError::Matrix`] when the lane is not stored.
+    pub fn bytes(&self, lane: PrecisionLane) -> Result<usize, LinearError> {
+        let bytes = |m: &DigitMatrix<'_>| Ok::<_, LinearError>(m.lane(read_at(m, lane))?.bytes());
+        Ok(bytes(&self.gate)? + self.up.as_ref().map_or(Ok(0), bytes)? + bytes(&self.down)?)
+    }
+
+    /// What a neuron costs at the lanes of the lists, after a prediction.
+    fn costs(&self, lane: PrecisionLane, known: Known) -> Result<Costs, LinearError> {
+        let (gate, up) = match known {
+            Known::Nothing => (None, None),
+            Known::Gate(lane) => (Some(lane), None),
+            Known::GateAndUp(lane) => (Some(lane), Some(lane)),
+        };
+        let row = |matrix: &DigitMatrix<'_>, known: Option<PrecisionLane>, lane| {
+            let view = rest(matrix, known, lane)?;
+            Ok::<_, LinearError>(view.map_or(0, |view| view.bytes()) / matrix.rows().max(1))
+        };
+        let neuron = |lane| {
+            let up = self.up.as_ref().map_or(Ok(0), |matrix| row(matrix, up, lane))?;
+            Ok::<_, LinearError>(row(&self.gate, gate, lane)? + up + row(&self.down, None, lane)?)
+        };
+        let (five, three) = (lane.min(PrecisionLane::Bit5), lane.min(PrecisionLane::Bit3));
+        Ok(Costs { neuron: [neuron(lane)?, neuron(five)?, neuron(three)?], prediction: 0, dense: 0 })
+    }
+}
+
+/// What a matrix still has to read for a lane when its sums at the `known` lane are there; `None`
+/// for nothing.
+fn rest<'w>(
+    matrix: &DigitMatrix<'w>,
+    known: Option<PrecisionLane>,
+    lane: PrecisionLane,
+) -> Result<Option<LaneView<'w>>, LinearError> {
+    let lane = read_at(matrix, lane);
+    Ok(match known {
+        Some(known) if known >= lane => None,
+        Some(known) => Some(matrix.refinement(known, lane)?),
+        None => Some(matrix.lane(lane)?),
+    })
+}
+
+/// `y` = the products of the listed rows with the input, each at the lane of its list. `known` are
+/// sums that are there already, with their lane.
+fn refine<B: Backend>(
+    input: PredictorInput<'_, B>,
+    matrix: &DigitMatrix<'_>,
+    known: Option<(PrecisionLane, &[i64])>,
+    lists: &Lists<'_>,
+    y: &mut [f32],
+) -> Result<(), LinearError> {
+    let PredictorInput { backend, pool, x, .. } = input;
+    let mut y = y;
+    for (lane, rows) in lists.each() {
+        let (piece, after) = y.split_at_mut(rows.len().min(y.len()));
+        y = after;
+        let rest = rest(matrix, known.map(|known| known.0), lane)?;
+        // Sums at a higher lane are there as they are.
+        let read = read_at(matrix, lane);
+        let view = matrix.lane(known.map_or(read, |known| known.0.max(read)))?;
+        let work = rows.len() * matrix.cols();
+        pool.spread(piece, 1, work, &|first, y| {
+            let rows = rows.get(first..).unwrap_or(&[]);
+            for (y, rows) in y.chunks_mut(CHUNK).zip(rows.chunks(CHUNK)) {
+                let mut sums = [0; CHUNK];
+                let sums = sums.split_at_mut(y.len().min(rows.len())).0;
+                let rows = rows.split_at(sums.len()).0;
+                if let Some(rest) = &rest {
+                    backend.lane_sums_of(rest, x, rows, sums);
+                }
+                if let Some((_, known)) = known {
+                    for (sum, &row) in sums.iter_mut().zip(rows) {
+                        *sum += known.get(row as usize).copied().unwrap_or(0);
+                    }
+                }
+                view_floats(&view, rows.iter().copied(), sums, x, y);
+            }
+        });
+    }
+    Ok(())
+}

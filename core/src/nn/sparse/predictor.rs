@@ -1,0 +1,213 @@
+//! What each neuron will contribute, before it is computed.
+
+use super::{Neurons, SparseScratch, read_at};
+use crate::digits::DigitMatrix;
+use crate::kernel::{Backend, Pool, spread_sums};
+use crate::lane::PrecisionLane;
+use crate::nn::{LinearError, same_len};
+use crate::quant::Activations;
+
+/// Integer sums of rows that a prediction has left in the scratch memory, one for each neuron.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// None.
+    Nothing,
+    /// Of the gate, at that lane.
+    Gate(PrecisionLane),
+    /// Of gate and up, at that lane.
+    GateAndUp(PrecisionLane),
+}
+
+/// What a prediction works with besides the block.
+#[derive(Clone, Copy)]
+pub struct PredictorInput<'p, B> {
+    /// The kernels.
+    pub backend: B,
+    /// The threads.
+    pub pool: &'p dyn Pool,
+    /// The lane of the block.
+    pub lane: PrecisionLane,
+    /// The block's input.
+    pub x: &'p Activations<'p>,
+}
+
+/// Predicts the magnitude of what each neuron adds to the output of a block.
+pub trait Predictor<B> {
+    /// Writes one prediction for each neuron to [`SparseScratch::scores`], none of them negative or
+    /// NaN.
+    ///
+    /// # Errors
+    /// [`LinearError`]: a slice that does not match, a lane that is not stored, or values that are
+    /// not finite.
+    fn predict(
+        &self,
+        block: &Neurons<'_>,
+        input: PredictorInput<'_, B>,
+        scratch: &mut SparseScratch<'_>,
+    ) -> Result<Known, LinearError>;
+
+    /// Bytes of weights that a prediction reads.
+    ///
+    /// # Errors
+    /// [`LinearError::Matrix`] when a lane is not stored.
+    fn bytes(&self, block: &Neurons<'_>, lane: PrecisionLane) -> Result<usize, LinearError>;
+}
+
+/// The lowest lane of the block's own weights: `|act(g₃)·u₃| · importance`. Nothing is read twice,
+/// since the sums of the chosen neurons are refined by the tiers that are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tier0 {
+    /// Whether `u₃` is left out, and its matrix not read: for activations that are zero for most
+    /// neurons, such as ReLU.
+    pub gate_only: bool,
+}
+
+impl<B: Backend> Predictor<B> for Tier0 {
+    fn predict(
+        &self,
+        block: &Neurons<'_>,
+        input: PredictorInput<'_, B>,
+        scratch: &mut SparseScratch<'_>,
+    ) -> Result<Known, LinearError> {
+        let lane = read_at(&block.gate, PrecisionLane::Bit3);
+        let up = if self.gate_only { None } else { block.up };
+        predict_with(block, up, lane, input, scratch)?;
+        Ok(if up.is_some() { Known::GateAndUp(lane) } else { Known::Gate(lane) })
+    }
+
+    fn bytes(&self, block: &Neurons<'_>, _: PrecisionLane) -> Result<usize, LinearError> {
+        let bytes = |matrix: &DigitMatrix<'_>| {
+            Ok::<_, LinearError>(matrix.lane(read_at(matrix, PrecisionLane::Bit3))?.bytes())
+        };
+        let up = block.up.as_ref().filter(|_| !self.gate_only);
+        Ok(bytes(&block.gate)? + up.map_or(Ok(0), bytes)? + size_of_val(block.importance))
+    }
+}
+
+/// The gate as the block computes it: `|act(g)| · importance`. With a threshold this is the method
+/// of CATS (Lee et al. 2024); with all that is not zero the block's result is exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FullGate;
+
+impl<B: Backend> Predictor<B> for FullGate {
+    fn predict(
+        &self,
+        block: &Neurons<'_>,
+        input: PredictorInput<'_, B>,
+        scratch: &mut SparseScratch<'_>,
+    ) -> Result<Known, LinearError> {
+        let lane = read_at(&block.gate, input.lane);
+        predict_with(block, None, lane, input, scratch)?;
+        Ok(Known::Gate(lane))
+    }
+
+    fn bytes(&self, block: &Neurons<'_>, lane: PrecisionLane) -> Result<usize, LinearError> {
+        let gate = block.gate.lane(read_at(&block.gate, lane))?.bytes();
+        Ok(gate + size_of_val(block.importance))
+    }
+}
+
+/// `scores = |act(g)·u| · importance` at a lane, or without `u`; leaves the sums.
+fn predict_with<B: Backend>(
+    block: &Neurons<'_>,
+    up: Option<DigitMatrix<'_>>,
+    lane: PrecisionLane,
+    input: PredictorInput<'_, B>,
+    scratch: &mut SparseScratch<'_>,
+) -> Result<(), LinearError> {
+    let hidden = block.hidden();
+    let SparseScratch { scores, second, gate_sums, up_sums, .. } = scratch;
+    sums(&block.gate, lane, input, gate_sums)?;
+    let view = block.gate.lane(lane)?;
+    view_floats(&view, 0..hidden as u32, gate_sums, input.x, scores);
+    block.activate(input.backend, 0..hidden as u32, scores)?;
+    if let Some(up) = up {
+        sums(&up, lane, input, up_sums)?;
+        view_floats(&up.lane(lane)?, 0..hidden as u32, up_sums, input.x, second);
+        scores.iter_mut().zip(second.iter()).for_each(|(score, up)| *score *= up);
+    }
+    // A product with infinity is refused where the neuron is computed.
+    for (score, importance) in scores.iter_mut().zip(block.importance) {
+        *score = (*score * importance).abs();
+    }
+    Ok(())
+}
+
+/// The sums of all rows at a lane.
+fn sums<B: Backend>(
+    matrix: &DigitMatrix<'_>,
+    lane: PrecisionLane,
+    input: PredictorInput<'_, B>,
+    y: &mut [i64],
+) -> Result<(), LinearError> {
+    let view = matrix.lane(lane)?;
+    same_len(matrix.rows(), y.len())?;
+    let work = matrix.rows() * matrix.cols();
+    spread_sums(input.pool, y, work, &|first, y| input.backend.lane_sums(&view, input.x, first, y));
+    Ok(())
+}
+
+/// Sums of rows as floats.
+pub(super) fn view_floats(
+    view: &crate::digits::LaneView<'_>,
+    rows: impl Iterator<Item = u32>,
+    sums: &[i64],
+    x: &Activations<'_>,
+    y: &mut [f32],
+) {
+    for ((y, &sum), row) in y.iter_mut().zip(sums).zip(rows) {
+        *y = sum as f32 * (view.row_scale(row as usize) * x.step());
+    }
+}
+
+/// A low-rank approximation of what matters: `max(Q·(P·x) + b, 0)` (Liu et al. 2023, Deja Vu).
+///
+/// P, Q and b are fitted to recorded activations, with the importance of each neuron and the
+/// threshold that gives the recall wanted already in Q and b.
+#[derive(Clone, Copy, Debug)]
+pub struct LowRank<'w> {
+    /// P: rank × dim.
+    pub down: DigitMatrix<'w>,
+    /// Q: hidden × rank.
+    pub up: DigitMatrix<'w>,
+    /// b: hidden.
+    pub bias: &'w [f32],
+}
+
+impl<B: Backend> Predictor<B> for LowRank<'_> {
+    fn predict(
+        &self,
+        block: &Neurons<'_>,
+        input: PredictorInput<'_, B>,
+        scratch: &mut SparseScratch<'_>,
+    ) -> Result<Known, LinearError> {
+        let PredictorInput { backend, pool, x, .. } = input;
+        let hidden = block.hidden();
+        same_len(block.dim(), self.down.cols())?;
+        same_len(hidden, self.up.rows())?;
+        same_len(hidden, self.bias.len())?;
+        let rank = self.down.rows();
+        same_len(rank, self.up.cols())?;
+        let down = self.down.lane(self.down.top_lane())?;
+        let up = self.up.lane(self.up.top_lane())?;
+        let actual = scratch.second.len();
+        let Some(inner) = scratch.second.get_mut(..rank) else {
+            return Err(crate::error::ShapeError::Length { expected: rank, actual }.into());
+        };
+        pool.spread(inner, 1, rank * x.len(), &|first, y| backend.lane_matvec(&down, x, first, y));
+        let inner = backend.quantize(inner, &mut scratch.inner)?;
+        pool.spread(scratch.scores, 1, hidden * rank, &|first, y| {
+            backend.lane_matvec(&up, &inner, first, y);
+        });
+        for (score, bias) in scratch.scores.iter_mut().zip(self.bias) {
+            let predicted = *score + bias;
+            *score = if predicted > 0.0 { predicted } else { 0.0 };
+        }
+        Ok(Known::Nothing)
+    }
+
+    fn bytes(&self, _: &Neurons<'_>, _: PrecisionLane) -> Result<usize, LinearError> {
+        let bytes = |m: &DigitMatrix<'_>| Ok::<_, LinearError>(m.lane(m.top_lane())?.bytes());
+        Ok(bytes(&self.down)? + bytes(&self.up)? + size_of_val(self.bias))
+    }
+}

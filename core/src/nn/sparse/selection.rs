@@ -1,0 +1,283 @@
+//! Which neurons are computed, and at which lane.
+
+use crate::math;
+use core::fmt;
+
+/// Which neurons a sparse feed-forward block computes, by their predicted contribution.
+///
+/// A neuron whose predicted contribution is 0 is never computed, other than by [`All`](Self::All).
+/// Of equal predictions the earlier neuron comes first. Exact, given the predictions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Selection {
+    /// Every neuron.
+    All,
+    /// The `k` with the largest predictions, at the block's lane.
+    TopK(usize),
+    /// Those with at least this prediction, at the block's lane.
+    Threshold(f32),
+    /// This share of the neurons (0 to 1, rounded up), those with the largest predictions, at the
+    /// block's lane.
+    Share(f32),
+    /// Shares of the neurons, by descending prediction, at Bit7, Bit5 and Bit3; the rest is left
+    /// out. A lane above the block's counts as the block's.
+    Lanes([f32; 3]),
+    /// As many as can be read in this share (0 to 1) of the bytes of the dense block at its lane,
+    /// each at the lane that is worth its bytes. What the prediction reads counts as well; when that
+    /// alone is more, no neuron is computed.
+    Bytes(f32),
+}
+
+/// A selection with a number outside its range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SelectionError {
+    /// The number found.
+    pub found: f32,
+    /// What it has to be.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for SelectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "selection of neurons: expected {}, found {}", self.expected, self.found)
+    }
+}
+
+impl core::error::Error for SelectionError {}
+
+/// How a sparse block chooses its neurons, under the names of the published interface.
+///
+/// ```
+/// use trilane_core::nn::{Selection, SparsityConfig};
+/// let config = SparsityConfig::with_target_sparsity(0.9)?;
+/// assert_eq!(config.selection(), Selection::Share(0.1));
+/// assert!(SparsityConfig::with_target_sparsity(1.5).is_err());
+/// # Ok::<(), trilane_core::nn::SelectionError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SparsityConfig {
+    selection: Selection,
+}
+
+impl SparsityConfig {
+    /// Any selection.
+    ///
+    /// # Errors
+    /// [`SelectionError`] for a share outside 0..=1, shares that sum to more than 1, or a threshold
+    /// that is negative or not finite.
+    pub fn new(selection: Selection) -> Result<Self, SelectionError> {
+        let share = |found: f32| match found {
+            0.0..=1.0 => Ok(()),
+            _ => Err(SelectionError { found, expected: "a share from 0 to 1" }),
+        };
+        match selection {
+            Selection::All | Selection::TopK(_) => {}
+            Selection::Share(found) | Selection::Bytes(found) => share(found)?,
+            Selection::Lanes(shares) => {
+                shares.into_iter().try_for_each(share)?;
+                let found = shares[0] + shares[1] + shares[2];
+                if found > 1.0 + 1e-6 {
+                    return Err(SelectionError { found, expected: "shares of at most 1 in all" });
+                }
+            }
+            Selection::Threshold(found) if !(found >= 0.0 && found.is_finite()) => {
+                return Err(SelectionError { found, expected: "a finite threshold of at least 0" });
+            }
+            Selection::Threshold(_) => {}
+        }
+        Ok(Self { selection })
+    }
+
+    /// Every neuron.
+    pub const ALL: Self = Self { selection: Selection::All };
+
+    /// The `k` most active neurons.
+    pub const fn with_top_k(k: usize) -> Self {
+        Self { selection: Selection::TopK(k) }
+    }
+
+    /// The neurons whose predicted contribution is at least `threshold`.
+    ///
+    /// # Errors
+    /// [`SelectionError`] for a threshold that is negative or not finite.
+    pub fn with_threshold(threshold: f32) -> Result<Self, SelectionError> {
+        Self::new(Selection::Threshold(threshold))
+    }
+
+    /// All but this share of the neurons, from 0 to 1.
+    ///
+    /// # Errors
+    /// [`SelectionError`] for a share outside 0..=1.
+    pub fn with_target_sparsity(sparsity: f32) -> Result<Self, SelectionError> {
+        match sparsity {
+            0.0..=1.0 => Self::new(Selection::Share(1.0 - sparsity)),
+            found => Err(SelectionError { found, expected: "a sparsity from 0 to 1" }),
+        }
+    }
+
+    /// What is selected.
+    pub const fn selection(self) -> Selection {
+        self.selection
+    }
+}
+
+/// Squared error of a neuron's contribution at Bit7, Bit5 and Bit3, relative to leaving it out.
+///
+/// Weights of groups of 32 without error-compensated rounding; only the ratios matter, and only
+/// for [`Selection::Bytes`].
+const SQUARED_ERRORS: [f32; 3] = [0.0004, 0.006, 0.12];
+
+/// What a selection costs: bytes of a neuron at Bit7, Bit5 and Bit3, of the prediction, and of the
+/// dense block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Costs {
+    pub(super) neuron: [usize; 3],
+    pub(super) prediction: usize,
+    pub(super) dense: usize,
+}
+
+/// A limit among predictions: those above it, and the first few equal to it.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    bits: u32,
+    equal: usize,
+}
+
+/// Nothing is above it.
+const NOTHING: Limit = Limit { bits: u32::MAX, equal: 0 };
+
+/// How many neurons are computed at each lane; their indices are consecutive lists.
+pub(super) type Counts = [usize; 3];
+
+/// Writes the selected neurons to `rows`: those at Bit7, then Bit5, then Bit3, each list ascending.
+/// `scores` are the predictions, not negative; `rows` has their length.
+pub(super) fn select(
+    selection: Selection,
+    scores: &[f32],
+    costs: Costs,
+    rows: &mut [u32],
+) -> Counts {
+    let n = scores.len();
+    let limits = match selection {
+        Selection::All => {
+            for (row, i) in rows.iter_mut().zip(0..) {
+                *row = i;
+            }
+            return [n, 0, 0];
+        }
+        Selection::TopK(k) => [largest(scores, k, rows), NOTHING, NOTHING],
+        Selection::Share(share) => [largest(scores, share_of(share, n), rows), NOTHING, NOTHING],
+        Selection::Threshold(least) => {
+            [Limit { bits: least.to_bits().saturating_sub(1), equal: 0 }, NOTHING, NOTHING]
+        }
+        Selection::Lanes([first, second, third]) => {
+            let mut upto = |share| largest(scores, share_of(share, n), rows);
+            [upto(first), upto(first + second), upto(first + second + third)]
+        }
+        Selection::Bytes(share) => affordable(scores, share, costs),
+    };
+    distribute(scores, limits, rows)
+}
+
+/// That share of `n`, rounded up.
+fn share_of(share: f32, n: usize) -> usize {
+    libm::ceilf(share * n as f32) as usize
+}
+
+/// The limit that leaves the `k` largest above it. `scratch` is overwritten.
+fn largest(scores: &[f32], k: usize, scratch: &mut [u32]) -> Limit {
+    if k == 0 {
+        return NOTHING;
+    }
+    if k >= scores.len() {
+        return Limit { bits: 0, equal: 0 };
+    }
+    for (key, score) in scratch.iter_mut().zip(scores) {
+        *key = score.to_bits();
+    }
+    // Magnitudes are in the order of their bits.
+    let (above, &mut bits, _) = scratch.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
+    let higher = above.iter().filter(|&&key| key > bits).count();
+    Limit { bits, equal: k - higher }
+}
+
+/// Lists the neurons above each limit that are not above one before it.
+fn distribute(scores: &[f32], limits: [Limit; 3], rows: &mut [u32]) -> Counts {
+    // Zero is below every limit.
+    let mut equal = limits.map(|limit| if limit.bits == 0 { 0 } else { limit.equal });
+    let mut level = |score: f32| {
+        let bits = score.to_bits();
+        limits.iter().zip(&mut equal).position(|(limit, equal)| {
+            if bits == limit.bits && *equal > 0 {
+                *equal -= 1;
+                return true;
+            }
+            bits > limit.bits
+        })
+    };
+    // One list after the other would judge each neuron three times: the first list grows from the
+    // front, the second and third are marked and sorted out afterwards.
+    let mut counts = [0; 3];
+    let mut chosen = 0;
+    for (i, &score) in (0u32..).zip(scores) {
+        if let Some(lane) = level(score) {
+            if let Some(row) = rows.get_mut(chosen) {
+                *row = i << 2 | lane as u32;
+            }
+            counts[lane] += 1;
+            chosen += 1;
+        }
+    }
+    let rows = rows.get_mut(..chosen).unwrap_or(&mut []);
+    if counts[0] < chosen {
+        rows.sort_unstable_by_key(|row| (row & 3, *row));
+    }
+    rows.iter_mut().for_each(|row| *row >>= 2);
+    counts
+}
+
+/// The limits at which the chosen neurons read that share of the dense block's bytes.
+///
+/// A neuron of prediction `s` is worth `s²·(e_a − e_b)` at lane b instead of a, and costs
+/// `c_b − c_a` more, so it takes the step where `s ≥ λ·√((c_b − c_a) / (e_a − e_b))`. The smallest
+/// λ that fits is found by bisection over the bits of a float.
+fn affordable(scores: &[f32], share: f32, costs: Costs) -> [Limit; 3] {
+    let budget = (f64::from(share) * costs.dense as f64) as usize;
+    let Some(budget) = budget.checked_sub(costs.prediction) else { return [NOTHING; 3] };
+    let [mut seven, mut five, three] = factors(costs.neuron);
+    // Steps that are not worth taking alone are taken together with the next.
+    five = five.max(three);
+    seven = seven.max(five);
+    let limits = |lambda: f32| {
+        [seven, five, three].map(|factor| Limit { bits: (lambda * factor).to_bits(), equal: 0 })
+    };
+    let bytes = |lambda: f32| -> usize {
+        let [seven, five, three] = limits(lambda).map(|limit| {
+            scores.iter().map(|s| u32::from(s.to_bits() > limit.bits)).sum::<u32>() as usize
+        });
+        let [c7, c5, c3] = costs.neuron;
+        seven * c7 + (five - seven) * c5 + (three - five) * c3
+    };
+    let (mut low, mut high) = (0, f32::MAX.to_bits() >> 1);
+    if bytes(0.0) <= budget {
+        return limits(0.0);
+    }
+    while high - low > 1 {
+        let middle = low.midpoint(high);
+        if bytes(f32::from_bits(middle)) <= budget { high = middle } else { low = middle }
+    }
+    limits(f32::from_bits(high))
+}
+
+/// `√(Δcost / Δerror)` of the steps to Bit7, to Bit5 and to Bit3.
+fn factors([c7, c5, c3]: [usize; 3]) -> [f32; 3] {
+    let [e7, e5, e3] = SQUARED_ERRORS;
+    let factor = |cost: usize, error: f32| {
+        let ratio = cost as f32 / error;
+        if ratio > 0.0 { ratio * math::rsqrt(ratio) } else { 0.0 }
+    };
+    [
+        factor(c7.saturating_sub(c5), e5 - e7),
+        factor(c5.saturating_sub(c3), e3 - e5),
+        factor(c3, 1.0 - e3),
+    ]
+}

@@ -1,0 +1,17 @@
+//! Calibration for sparse inference: what the neurons of a model do on a text, and the model stored
+//! by neuron.
+//!
+//! ```text
+//! record    the dense model reads a text: inputs and hidden layers of every feed-forward block
+//! order     neurons from hot to cold, by how often they are among the most active
+//! fit       a low-rank predictor for each layer
+//! store     gate and up in the new order, the second matrix by neuron, all in digit planes
+//! ```
+
+mod low_rank;
+mod record;
+mod rewrite;
+
+pub use low_rank::{LowRankFit, fit};
+pub use record::{LayerActivity, Recording, record};
+pub use rewrite::{Rewrite, rewrite};
