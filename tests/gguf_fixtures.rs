@@ -12,6 +12,7 @@ use trilane::core::gguf::blocks::{expand, is_supported};
 use trilane::core::gguf::{Gguf, TensorType, Value, ValueType};
 
 const SAMPLE: &[u8] = include_bytes!("fixtures/sample.gguf");
+const I2_S: &[u8] = include_bytes!("fixtures/i2_s.gguf");
 const EXPANDED: &[u8] = include_bytes!("fixtures/expanded.gguf");
 const TYPE_SIZES: &str = include_str!("fixtures/type_sizes.csv");
 
@@ -61,6 +62,16 @@ fn shapes_are_row_length_first() {
         ("bf16", TensorType::BF16, vec![32, 3], 3),
         ("q8_0", TensorType::Q8_0, vec![128, 3], 3),
         ("q4_0", TensorType::Q4_0, vec![128, 5], 5),
+        ("q4_1", TensorType::Q4_1, vec![160, 2], 2),
+        ("q5_0", TensorType::Q5_0, vec![160, 2], 2),
+        ("q5_1", TensorType::Q5_1, vec![160, 2], 2),
+        ("q2_k", TensorType::Q2_K, vec![1280, 2], 2),
+        ("q3_k", TensorType::Q3_K, vec![1280, 2], 2),
+        ("q4_k", TensorType::Q4_K, vec![1280, 2], 2),
+        ("q5_k", TensorType::Q5_K, vec![1280, 2], 2),
+        ("q6_k", TensorType::Q6_K, vec![1280, 2], 2),
+        ("tq1_0", TensorType::TQ1_0, vec![1280, 2], 2),
+        ("tq2_0", TensorType::TQ2_0, vec![1280, 2], 2),
     ];
     assert_eq!(shapes, expected);
 }
@@ -68,10 +79,11 @@ fn shapes_are_row_length_first() {
 #[test]
 fn expansions_agree_bit_for_bit() {
     let stored = Gguf::parse(SAMPLE).unwrap();
+    let of_the_fork = Gguf::parse(I2_S).unwrap();
     let expanded = Gguf::parse(EXPANDED).unwrap();
     assert_eq!(expanded.alignment(), 64);
     let mut kinds: Vec<_> = Vec::new();
-    for tensor in stored.tensors() {
+    for tensor in stored.tensors().chain(of_the_fork.tensors()) {
         let reference = expanded.tensor(tensor.name()).unwrap();
         assert_eq!(reference.kind(), TensorType::F32);
         let expected: Vec<u32> =

@@ -29,7 +29,7 @@ Examples:
   trilane convert model.gguf nested.gguf --lane bit7 --keep 'output.weight=bit7'
       the output matrix is read at bit7 whatever lane is asked for")]
 pub(crate) struct ConvertArgs {
-    /// Model to convert (GGUF: F32, F16, BF16, Q8_0 or Q4_0)
+    /// Model to convert (GGUF, floats or quantised)
     #[arg(value_name = "IN")]
     input: PathBuf,
     /// File to write

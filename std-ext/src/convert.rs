@@ -9,7 +9,7 @@ use plan::{Plan, Planned};
 use std::fmt;
 use std::path::Path;
 use trilane_core::digits::Group;
-use trilane_core::gguf::blocks::expand;
+use trilane_core::gguf::blocks::SUPPORTED;
 use trilane_core::gguf::{Gguf, Tensor, TensorType};
 use trilane_core::lane::PrecisionLane;
 use trilane_core::model::{LAYOUT_VERSION, keys, parts};
@@ -69,7 +69,7 @@ impl fmt::Display for ConvertError {
             Self::AlreadyConverted => f.write_str("the file is stored in digit planes already"),
             Self::NothingToConvert => f.write_str("the file holds no matrix to convert"),
             Self::Unsupported { tensor, kind } => {
-                write!(f, "tensor {tensor}: expected F32, F16, BF16, Q8_0 or Q4_0, found {kind}")
+                write!(f, "tensor {tensor}: expected {SUPPORTED}, found {kind}")
             }
             Self::Quant { tensor, row, error } => write!(f, "tensor {tensor}, row {row}: {error}"),
             Self::Write(error) => error.fmt(f),

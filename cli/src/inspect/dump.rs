@@ -6,7 +6,7 @@ use crate::load::{Model, is_perceptron, perceptron};
 use crate::table::bytes;
 use std::io::{self, Write};
 use std::path::Path;
-use trilane::core::gguf::blocks::{expand, is_supported};
+use trilane::core::gguf::blocks::{SUPPORTED, Stored};
 use trilane::core::gguf::{Gguf, Tensor};
 use trilane::core::lane::{PrecisionLane, dequantize_row};
 use trilane::core::nn::Linear;
@@ -47,15 +47,10 @@ pub(super) fn dump(
 /// A tensor in a block type.
 fn blocks(path: &Path, tensor: &Tensor<'_>, to: &Path) -> Result<(usize, usize), Error> {
     let (rows, cols, kind) = (tensor.rows(), tensor.cols(), tensor.kind());
-    if !is_supported(kind) {
-        let what = "expected F32, F16, BF16, Q8_0 or Q4_0, found";
-        return Err(Error::file(path, format!("tensor {}: {what} {kind}", tensor.name())));
-    }
-    let row_bytes = tensor.data().len() / rows.max(1);
-    write_rows(to, rows, cols, |row, y| {
-        let data = tensor.data().get(row * row_bytes..(row + 1) * row_bytes).unwrap_or(&[]);
-        expand(kind, data, y).map_err(io::Error::other)
+    let stored = Stored::new(kind, tensor.data()).map_err(|_| {
+        Error::file(path, format!("tensor {}: expected {SUPPORTED}, found {kind}", tensor.name()))
     })?;
+    write_rows(to, rows, cols, |row, y| stored.expand(row * cols, y).map_err(io::Error::other))?;
     Ok((rows, cols))
 }
 

@@ -120,9 +120,9 @@ tensor_types! {
     TQ1_0 = 34, 256 in 54;
     /// Trits, four to a byte.
     TQ2_0 = 35, 256 in 66;
-    /// Trits of the BitNet fork, four to a byte in groups of 128, as in the published files: the
-    /// tensor's one f32 scale and padding follow its last block, see
-    /// [`trailer_bytes`](Self::trailer_bytes).
+    /// Trits of the BitNet fork, four to a byte in groups of 128, as in the published files (see
+    /// [`blocks::i2_s`](super::blocks::i2_s)): the tensor's one f32 scale and padding follow its
+    /// last block, see [`trailer_bytes`](Self::trailer_bytes).
     I2_S = 36, 128 in 32;
     /// 4-bit floats with a shared exponent.
     MXFP4 = 39, 32 in 17;

@@ -5,7 +5,7 @@
 //! Callers have checked the shapes.
 
 use crate::gguf::TensorType;
-use crate::gguf::blocks::expand;
+use crate::gguf::blocks::Stored;
 use crate::math::{self, reduce};
 use crate::quant::{self, Activations, ActivationsBuf, QuantError};
 
@@ -26,22 +26,24 @@ pub(super) fn float_matvec(w: &[f32], x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// As [`float_matvec`], for rows of `row_bytes` bytes of a block type that expands exactly to f32.
+/// As [`float_matvec`], for rows of a block type that expands exactly to f32, with the trailer of
+/// the type behind the last row.
 ///
 /// The sixteen partial sums go on from one piece of the row to the next, so that the result has
 /// the bits of the product with the expanded row.
 #[inline(always)]
 pub(super) fn block_matvec(kind: TensorType, w: &[u8], x: &[f32], y: &mut [f32]) {
-    let piece_bytes = EXPANDED / kind.block_len() * kind.block_bytes();
-    let row_bytes = x.len() / kind.block_len() * kind.block_bytes();
+    let Ok(stored) = Stored::new(kind, w) else { return y.fill(f32::NAN) };
     let mut expanded = [0.0; EXPANDED];
-    for (y, row) in y.iter_mut().zip(w.chunks_exact(row_bytes.max(1))) {
+    for (row, y) in y.iter_mut().enumerate() {
         let mut lanes = [0.0f32; reduce::LANES];
-        for (piece, x) in row.chunks(piece_bytes).zip(x.chunks(EXPANDED)) {
+        let mut first = row * x.len();
+        for x in x.chunks(EXPANDED) {
             let Some(w) = expanded.get_mut(..x.len()) else { continue };
-            if expand(kind, piece, w).is_err() {
+            if stored.expand(first, w).is_err() {
                 w.fill(f32::NAN);
             }
+            first += x.len();
             for (w, x) in w.chunks(reduce::LANES).zip(x.chunks(reduce::LANES)) {
                 for ((lane, w), x) in lanes.iter_mut().zip(w).zip(x) {
                     *lane += w * x;

@@ -3,6 +3,7 @@
 use super::planes::{Listed, as_floats, digits, find, parts};
 use super::sparse::{Sparse, parts::DOWN};
 use super::{Header, ModelError, TensorName};
+use crate::gguf::blocks::Stored;
 use crate::gguf::{Gguf, TensorType};
 use crate::kernel::Backend;
 use crate::lane::PrecisionLane;
@@ -225,25 +226,11 @@ pub(super) fn linear<'m>(
     }
     let linear = Linear::blocks(tensor.kind(), rows, cols, tensor.data())
         .map_err(|error| ModelError::Tensor { name, error })?;
-    if !scales_are_finite(tensor.kind(), tensor.data()) {
+    if !Stored::new(tensor.kind(), tensor.data()).is_ok_and(|stored| stored.is_finite()) {
         return Err(ModelError::NotFinite { name });
     }
     if tensor.kind() == TensorType::F32 {
         as_floats(tensor.data(), name)?;
     }
     Ok(linear)
-}
-
-/// Whether no stored float, or scale of a block, is NaN or infinite.
-fn scales_are_finite(kind: TensorType, data: &[u8]) -> bool {
-    let half =
-        |b: &[u8]| b.first_chunk().is_some_and(|b| u16::from_le_bytes(*b) & 0x7C00 != 0x7C00);
-    let upper =
-        |b: &[u8]| b.last_chunk().is_some_and(|b| u16::from_le_bytes(*b) & 0x7F80 != 0x7F80);
-    let mut blocks = data.chunks_exact(kind.block_bytes().max(1));
-    match kind {
-        TensorType::F32 | TensorType::BF16 => blocks.all(upper),
-        // The scale is the first half of a block, and a half is a block of its own.
-        _ => blocks.all(half),
-    }
 }

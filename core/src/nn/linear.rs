@@ -4,7 +4,7 @@ use super::same_len;
 use crate::digits::{DigitMatrix, MatrixError};
 use crate::error::ShapeError;
 use crate::gguf::TensorType;
-use crate::gguf::blocks::{expand, is_supported};
+use crate::gguf::blocks::{Stored, is_supported};
 use crate::kernel::{Backend, Pool};
 use crate::lane::{PrecisionLane, dequantize_row};
 use crate::quant::{Activations, ActivationsBuf, QuantError};
@@ -77,13 +77,13 @@ pub enum Linear<'a> {
         rows: usize,
         /// Columns of the matrix.
         cols: usize,
-        /// The stored rows.
+        /// The stored rows, and the [trailer](TensorType::trailer_bytes) of the type.
         data: &'a [u8],
     },
 }
 
 impl<'a> Linear<'a> {
-    /// A matrix in a block type; `data` holds rows · cols weights.
+    /// A matrix in a block type; `data` holds rows · cols weights, and the trailer of the type.
     ///
     /// # Errors
     /// [`LinearError::Unsupported`] for a type that does not expand, [`MatrixError::Size`] for no
@@ -104,6 +104,7 @@ impl<'a> Linear<'a> {
         let blocks = cols.div_ceil(kind.block_len());
         same_len(cols, blocks.saturating_mul(kind.block_len()))?;
         let bytes = rows.checked_mul(blocks).and_then(|n| n.checked_mul(kind.block_bytes()));
+        let bytes = bytes.and_then(|n| n.checked_add(kind.trailer_bytes()));
         same_len(bytes.unwrap_or(usize::MAX), data.len())?;
         Ok(Self::Blocks { kind, rows, cols, data })
     }
@@ -185,7 +186,7 @@ impl<'a> Linear<'a> {
                 }
             }
             Self::Blocks { kind, rows, data, .. } => {
-                let row_bytes = data.len() / rows.max(1);
+                let row_bytes = data.len().saturating_sub(kind.trailer_bytes()) / rows.max(1);
                 let x = input.floats;
                 // A float product costs about as much as eight integer ones.
                 pool.spread(y, 1, work.saturating_mul(8), &|first, y| {
@@ -217,10 +218,10 @@ impl<'a> Linear<'a> {
                 let view = matrix.lane(self.lane(lane))?;
                 dequantize_row(&view, row, y);
             }
-            Self::Blocks { kind, rows, data, .. } => {
-                let bytes = data.len() / rows.max(1);
-                let data = data.get(row * bytes..(row + 1) * bytes).unwrap_or(&[]);
-                expand(kind, data, y).map_err(|_| LinearError::Unsupported { kind })?;
+            Self::Blocks { kind, cols, data, .. } => {
+                Stored::new(kind, data)
+                    .and_then(|stored| stored.expand(row * cols, y))
+                    .map_err(|_| LinearError::Unsupported { kind })?;
             }
         }
         Ok(())

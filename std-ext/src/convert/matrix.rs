@@ -1,11 +1,12 @@
 //! One matrix into digit planes.
 
-use super::{ConvertError, LaneReport, Tensor, expand, parts};
+use super::{ConvertError, LaneReport, Tensor, parts};
 use crate::rows::for_each_row;
 use trilane_core::digits::{
     DigitMatrix, DigitPlanes, Group, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, pack_nested_row,
     pack_ternary_row, units,
 };
+use trilane_core::gguf::blocks::Stored;
 use trilane_core::lane::{PrecisionLane, dequantize_row, quantize_nested_row};
 use trilane_core::quant::quantize_ternary_row;
 
@@ -59,14 +60,12 @@ pub(super) fn pack(
     group: Group,
 ) -> Result<PackedMatrix, ConvertError> {
     let (rows, cols) = (tensor.rows(), tensor.cols());
-    let row_bytes = tensor.data().len() / rows;
+    let unsupported =
+        || ConvertError::Unsupported { tensor: tensor.name().into(), kind: tensor.kind() };
+    let stored = Stored::new(tensor.kind(), tensor.data()).map_err(|_| unsupported())?;
     let packed = for_each_row(rows, |row| {
         let mut weights = vec![0.0; cols];
-        let data = &tensor.data()[row * row_bytes..(row + 1) * row_bytes];
-        expand(tensor.kind(), data, &mut weights).map_err(|_| ConvertError::Unsupported {
-            tensor: tensor.name().into(),
-            kind: tensor.kind(),
-        })?;
+        stored.expand(row * cols, &mut weights).map_err(|_| unsupported())?;
         pack_row(&weights, top, group).map_err(|error| ConvertError::Quant {
             tensor: tensor.name().into(),
             row,
