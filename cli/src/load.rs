@@ -3,10 +3,11 @@
 use crate::args::{ComputeArgs, lane_names};
 use crate::error::Error;
 use std::path::Path;
-use trilane::core::gguf::Gguf;
+use trilane::core::gguf::{Gguf, TensorType};
 use trilane::core::kernel::Level;
 use trilane::core::lane::PrecisionLane;
 use trilane::core::model::{Header, Layer, Mlp, ModelError, Weights};
+use trilane::core::nn::Linear;
 use trilane::std::text::Text;
 use trilane::std::threads::Threads;
 use trilane::std::{level, memory};
@@ -130,6 +131,21 @@ pub(crate) fn choose_lane(
             .copied()
             .ok_or_else(|| Error::file(path, "no lane is stored for every tensor")),
     }
+}
+
+/// Names of the quantised types that products expand block by block, in the order they come; empty
+/// for a model of floats and digit planes alone.
+pub(crate) fn block_types(weights: &Weights<'_, '_>) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for (_, linear) in weights.linears() {
+        if let Linear::Blocks { kind, .. } = linear
+            && *kind != TensorType::F32
+            && !names.contains(&kind.name())
+        {
+            names.push(kind.name());
+        }
+    }
+    names
 }
 
 /// Weights of all linear layers, and the bytes of reading each once at a lane, the shared matrix of

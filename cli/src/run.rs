@@ -3,7 +3,7 @@
 use crate::args::{ComputeArgs, LaneArg};
 use crate::error::Error;
 use crate::generate::{Generation, Request, generate, rate};
-use crate::load::{Model, choose_lane, read_text};
+use crate::load::{Model, block_types, choose_lane, read_text};
 use crate::table::counted;
 use clap::Args;
 use std::io::{Read, Write, stderr, stdin};
@@ -130,6 +130,10 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
     }
     let weights = model.weights(path)?;
     let lane = choose_lane(path, &weights, args.lane.lane)?;
+    let stored = match block_types(&weights).join(", ") {
+        types if types.is_empty() => String::new(),
+        types => format!(" expanded from {types} in every product"),
+    };
     let compute = args.compute.start()?;
     let capacity = context.min(tokens.len().saturating_add(args.tokens));
     let refused = |e| Error::file(path, e);
@@ -152,7 +156,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
     })?;
     writeln!(out)?;
     let threads = counted(compute.threads.count(), "thread");
-    report(&generation, context, &format!("{lane}, {}, {threads}", compute.level));
+    report(&generation, context, &format!("{lane}{stored}, {}, {threads}", compute.level));
     Ok(())
 }
 

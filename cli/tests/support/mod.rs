@@ -130,11 +130,14 @@ fn pieces() -> Vec<(String, i32)> {
     special.into_iter().chain(bytes).chain(letters).collect()
 }
 
-/// A llama of two layers and 64 dimensions, with weights that a counter makes; `change` may alter
-/// any tensor's weights before they are written.
-pub(crate) fn tiny_model(change: impl Fn(&str, &mut [f32])) -> Vec<u8> {
+/// A llama of two layers, four heads and the vocabulary above; `store` gives type and data of a
+/// tensor from its name and dimensions.
+pub(crate) fn llama(
+    [dim, hidden, kv]: [u64; 3],
+    mut store: impl FnMut(&str, &[u64]) -> (TensorType, Vec<u8>),
+) -> Vec<u8> {
     let pieces = pieces();
-    let (dim, hidden, kv, vocabulary) = (64, 96, 32, pieces.len() as u64);
+    let vocabulary = pieces.len() as u64;
     let mut writer = GgufWriter::new(32).unwrap();
     writer.add("general.architecture", Value::Str("llama")).unwrap();
     for (key, value) in [
@@ -143,7 +146,7 @@ pub(crate) fn tiny_model(change: impl Fn(&str, &mut [f32])) -> Vec<u8> {
         ("llama.block_count", 2),
         ("llama.feed_forward_length", hidden as u32),
         ("llama.attention.head_count", 4),
-        ("llama.attention.head_count_kv", 2),
+        ("llama.attention.head_count_kv", (4 * kv / dim) as u32),
         ("tokenizer.ggml.bos_token_id", 1),
         ("tokenizer.ggml.eos_token_id", 2),
         ("tokenizer.ggml.unknown_token_id", 0),
@@ -177,13 +180,28 @@ pub(crate) fn tiny_model(change: impl Fn(&str, &mut [f32])) -> Vec<u8> {
             tensors.push((format!("blk.{layer}.{part}.weight"), dims));
         }
     }
-    for (name, dims) in &tensors {
-        let bytes = 4 * dims.iter().product::<u64>();
-        writer.declare(name, TensorType::F32, dims, bytes).unwrap();
+    let stored: Vec<(TensorType, Vec<u8>)> =
+        tensors.iter().map(|(name, dims)| store(name, dims)).collect();
+    for ((name, dims), (kind, data)) in tensors.iter().zip(&stored) {
+        writer.declare(name, *kind, dims, data.len() as u64).unwrap();
     }
-    let mut state = 1u32;
     let mut data = writer.begin(Vec::new()).unwrap();
-    for (name, dims) in &tensors {
+    for ((name, _), (_, bytes)) in tensors.iter().zip(&stored) {
+        data.write_tensor(name, bytes).unwrap();
+    }
+    data.finish().unwrap()
+}
+
+/// Floats as a file stores them.
+pub(crate) fn float_bytes(weights: &[f32]) -> Vec<u8> {
+    weights.iter().flat_map(|w| w.to_le_bytes()).collect()
+}
+
+/// A llama of 64 dimensions, with weights that a counter makes; `change` may alter any tensor's
+/// weights before they are written.
+pub(crate) fn tiny_model(change: impl Fn(&str, &mut [f32])) -> Vec<u8> {
+    let mut state = 1u32;
+    llama([64, 96, 32], |name, dims| {
         let mut weights: Vec<f32> = (0..dims.iter().product())
             .map(|_| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -192,8 +210,6 @@ pub(crate) fn tiny_model(change: impl Fn(&str, &mut [f32])) -> Vec<u8> {
             })
             .collect();
         change(name, &mut weights);
-        let bytes: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
-        data.write_tensor(name, &bytes).unwrap();
-    }
-    data.finish().unwrap()
+        (TensorType::F32, float_bytes(&weights))
+    })
 }
