@@ -15,6 +15,7 @@ use trilane::core::lane::PrecisionLane;
 use trilane::core::model::sampler::SamplerConfig;
 use trilane::core::model::{Decoder, ModelError, Weights};
 use trilane::std::eval::Loss;
+use trilane::std::generation::GenerationConfig;
 use trilane::std::text::Text;
 use trilane::std::{memory, text};
 
@@ -150,15 +151,18 @@ impl Show<'_, '_, '_> {
         let mut arena = memory::arena(header, capacity).map_err(refused)?;
         let mut decoder = Decoder::new(self.weights, self.compute.level, capacity, &mut arena)
             .map_err(refused)?;
+        let config = GenerationConfig {
+            max_tokens: self.args.tokens,
+            sampler: SamplerConfig { seed: self.args.seed, ..SamplerConfig::default() },
+            ..GenerationConfig::new(lane)
+        };
         let request = Request {
             path: self.path,
             text: self.text,
             pool: &self.compute.threads,
-            lane,
             prompt: &self.args.prompt,
             tokens: self.prompt,
-            limit: self.args.tokens,
-            sampler: SamplerConfig { seed: self.args.seed, ..SamplerConfig::default() },
+            config: &config,
         };
         let generation = generate(&request, &mut decoder, &mut |piece| {
             out.write_all(piece.as_bytes())?;

@@ -5,10 +5,8 @@ use crate::progress::bar;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use trilane::core::kernel::{Backend, Pool};
-use trilane::core::lane::PrecisionLane;
 use trilane::core::model::Decoder;
-use trilane::core::model::sampler::SamplerConfig;
-use trilane::std::generation::{self, End, GenerationError, Options, Step};
+use trilane::std::generation::{self, End, GenerationConfig, GenerationError, Step};
 use trilane::std::text::Text;
 
 /// Tokens in a prompt from which on its progress is shown.
@@ -20,13 +18,10 @@ pub(crate) struct Request<'r, 'a> {
     pub(crate) path: &'r Path,
     pub(crate) text: &'r Text<'a>,
     pub(crate) pool: &'r dyn Pool,
-    pub(crate) lane: PrecisionLane,
     /// The prompt, and its tokens.
     pub(crate) prompt: &'r str,
     pub(crate) tokens: &'r [u32],
-    /// The most tokens to generate.
-    pub(crate) limit: usize,
-    pub(crate) sampler: SamplerConfig,
+    pub(crate) config: &'r GenerationConfig,
 }
 
 /// How a generation went.
@@ -53,15 +48,8 @@ pub(crate) fn generate<B: Backend>(
     show: &mut dyn FnMut(&str) -> Result<(), Error>,
 ) -> Result<Generation, Error> {
     let path = request.path;
-    let refused = |e: GenerationError| match e {
-        GenerationError::EmptyPrompt => Error::Usage(format!("{}: {e}", path.display())),
-        e => Error::file(path, e),
-    };
-    let options = Options { lane: request.lane, limit: request.limit, sampler: request.sampler };
-    let mut text = text_from(request, &options).map_err(|e| match e {
-        GenerationError::Sampler(e) => Error::Usage(e.to_string()),
-        e => refused(e),
-    })?;
+    let refused = |e| refused(path, e);
+    let mut text = text_from(request).map_err(refused)?;
     let len = text.prompt_len();
     let progress = (len >= LONG).then(|| bar("reading the prompt", len));
     let start = Instant::now();
@@ -90,11 +78,21 @@ pub(crate) fn generate<B: Backend>(
     Ok(Generation { prompt, tokens: text.generated(), steps, end })
 }
 
+/// A generation's error: of the command, where its arguments are out of range, or of the file.
+pub(crate) fn refused(path: &Path, error: GenerationError) -> Error {
+    match error {
+        GenerationError::EmptyPrompt | GenerationError::PromptLength { .. } => {
+            Error::Usage(format!("{}: {error}", path.display()))
+        }
+        GenerationError::Sampler(_) | GenerationError::EmptyStop { .. } => {
+            Error::Usage(error.to_string())
+        }
+        error => Error::file(path, error),
+    }
+}
+
 /// The text at its prompt.
-fn text_from<'a>(
-    request: &Request<'_, 'a>,
-    options: &Options,
-) -> Result<generation::Generation<'a>, GenerationError> {
+fn text_from<'a>(request: &Request<'_, 'a>) -> Result<generation::Generation<'a>, GenerationError> {
     let at_start = request.prompt.is_empty();
-    generation::Generation::new(*request.text, request.tokens.to_vec(), at_start, options)
+    generation::Generation::new(*request.text, request.tokens.to_vec(), at_start, request.config)
 }

@@ -1,16 +1,20 @@
 //! `trilane run`: a prompt goes on.
 
+mod converse;
+
 use crate::args::{ComputeArgs, LaneArg};
 use crate::error::Error;
-use crate::generate::{Generation, Request, generate, rate};
+use crate::generate::{Generation, Request, generate, rate, refused};
 use crate::load::{Model, block_types, choose_lane, read_text};
 use crate::table::counted;
 use clap::Args;
+use converse::converse;
 use std::io::{Read, Write, stderr, stdin};
 use std::path::{Path, PathBuf};
-use trilane::core::model::Decoder;
+use trilane::core::lane::PrecisionLane;
 use trilane::core::model::sampler::SamplerConfig;
-use trilane::std::generation::End;
+use trilane::core::model::{Decoder, Weights};
+use trilane::std::generation::{End, GenerationConfig, ModelRunner};
 use trilane::std::mapped::MappedFile;
 use trilane::std::{memory, text};
 
@@ -25,13 +29,31 @@ Examples:
   trilane run model.gguf --prompt 'Once upon a time'
   trilane run nested.gguf --prompt 'Once upon a time' --lane bit3    the same file, fewer bytes
   trilane run model.gguf --prompt 'Once upon a time' --temperature 0  always the likeliest token
-  trilane run model.gguf --prompt - --tokens 64 < prompt.txt")]
+  trilane run model.gguf --prompt - --tokens 64 < prompt.txt
+  trilane run model.gguf --prompt 'JULIET:' --stop ROMEO               ends where ROMEO would begin
+  trilane run model.gguf --interactive --stop '
+'                                               turn by turn, a line of an answer each")]
 pub(crate) struct RunArgs {
     /// Model (GGUF)
     file: PathBuf,
     /// Text to go on with; - reads it from standard input, without its last line end
-    #[arg(long, short, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        short,
+        value_name = "TEXT",
+        allow_hyphen_values = true,
+        required_unless_present = "interactive",
+        default_value = "",
+        hide_default_value = true
+    )]
     prompt: String,
+    /// Take every line of standard input as a turn: it and what the model goes on with become part
+    /// of the text, and only what is new of it is computed. --tokens and --stop count for each turn
+    #[arg(long, short)]
+    interactive: bool,
+    /// End where this text would begin, which is not shown; may be given several times
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    stop: Vec<String>,
     /// The most tokens to generate
     #[arg(long, short = 'n', value_name = "N", default_value_t = 128)]
     tokens: usize,
@@ -117,38 +139,50 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
     let (gguf, header) = (model.gguf, model.header);
     let mut index = text::index(&gguf);
     let text = read_text(path, &gguf, &header, &mut index)?;
-    let prompt = prompt(&args.prompt)?;
-    let tokens = text.encode(&prompt).map_err(|e| Error::Usage(format!("the prompt: {e}")))?;
     let context = args.context.map_or(header.context, |n| n as usize);
     if context > header.context {
         let what = format!("the model's context has {} tokens, not {context}", header.context);
         return Err(Error::Usage(format!("{}: {what}", path.display())));
     }
+    if args.interactive && args.prompt == "-" {
+        let what = "--interactive reads standard input itself; --prompt - cannot";
+        return Err(Error::Usage(what.into()));
+    }
+    let prompt = prompt(&args.prompt)?;
+    let tokens = text.encode(&prompt).map_err(|e| Error::Usage(format!("the prompt: {e}")))?;
     if tokens.len() > context {
         let what = format!("the prompt has {} tokens, the context {context}", tokens.len());
         return Err(Error::Usage(format!("{}: {what}", path.display())));
     }
     let weights = model.weights(path)?;
-    let lane = choose_lane(path, &weights, args.lane.lane)?;
-    let stored = match block_types(&weights).join(", ") {
-        types if types.is_empty() => String::new(),
-        types => format!(" expanded from {types} in every product"),
+    let config = GenerationConfig {
+        max_tokens: args.tokens,
+        sampler: args.sampler.config(),
+        stop: args.stop.clone(),
+        ..GenerationConfig::new(choose_lane(path, &weights, args.lane.lane)?)
     };
+    config.validate(header.vocabulary).map_err(|e| refused(path, e))?;
+    let computed = computed(&weights, config.lane);
     let compute = args.compute.start()?;
-    let capacity = context.min(tokens.len().saturating_add(args.tokens));
-    let refused = |e| Error::file(path, e);
-    let mut arena = memory::arena(&header, capacity).map_err(refused)?;
+    let capacity = match args.interactive {
+        true => context,
+        false => context.min(tokens.len().saturating_add(args.tokens)),
+    };
+    let spoiled = |e| Error::file(path, e);
+    let mut arena = memory::arena(&header, capacity).map_err(spoiled)?;
     let mut decoder =
-        Decoder::new(weights, compute.level, capacity, &mut arena).map_err(refused)?;
+        Decoder::new(weights, compute.level, capacity, &mut arena).map_err(spoiled)?;
+    if args.interactive {
+        let runner = ModelRunner::new(text, decoder);
+        return converse(path, runner, &compute, &config, &prompt, out);
+    }
     let request = Request {
         path,
         text: &text,
         pool: &compute.threads,
-        lane,
         prompt: &prompt,
         tokens: &tokens,
-        limit: args.tokens,
-        sampler: args.sampler.config(),
+        config: &config,
     };
     let generation = generate(&request, &mut decoder, &mut |piece| {
         out.write_all(piece.as_bytes())?;
@@ -156,8 +190,16 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
     })?;
     writeln!(out)?;
     let threads = counted(compute.threads.count(), "thread");
-    report(&generation, context, &format!("{lane}{stored}, {}, {threads}", compute.level));
+    report(&generation, context, &format!("{computed}, {}, {threads}", compute.level));
     Ok(())
+}
+
+/// The lane, and the types that are expanded for it.
+fn computed(weights: &Weights<'_, '_>, lane: PrecisionLane) -> String {
+    match block_types(weights).join(", ") {
+        types if types.is_empty() => lane.to_string(),
+        types => format!("{lane} expanded from {types} in every product"),
+    }
 }
 
 /// The prompt itself, or what standard input says.
@@ -182,6 +224,7 @@ fn report(generation: &Generation, context: usize, computed: &str) {
     let ended = match generation.end {
         End::Limit => String::new(),
         End::Text => "; the text ended".into(),
+        End::Stop => "; a stop string ended it".into(),
         End::Context => format!("; the context of {context} tokens is full"),
     };
     let _ = writeln!(

@@ -8,7 +8,7 @@ use self_cell::self_cell;
 use std::rc::Rc;
 use trilane_core::kernel::Serial;
 use trilane_core::model::sampler::SamplerConfig;
-use trilane_std::generation::{End, GenerationError, Options, Step};
+use trilane_std::generation::{End, GenerationConfig, GenerationError, Step};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 type Underway<'a> = trilane_std::generation::Generation<'a>;
@@ -109,11 +109,15 @@ impl Generation {
         if len > context {
             return Err(GenerationError::PromptLength { tokens: len, capacity: context }.into());
         }
-        let options = Options { lane, limit, sampler: sampling.config };
+        let config = GenerationConfig {
+            max_tokens: limit,
+            sampler: sampling.config,
+            ..GenerationConfig::new(lane)
+        };
         let cell = Cell::try_new(Rc::clone(model.loaded()), |model| {
             let text = model.borrow_dependent().text()?;
             let at_start = prompt.length() == 0;
-            Ok::<_, Failure>(Underway::new(text, tokens, at_start, &options)?)
+            Ok::<_, Failure>(Underway::new(text, tokens, at_start, &config)?)
         })?;
         let capacity = context.min(len.saturating_add(limit));
         Ok(Self { sequence: Sequence::of(model.loaded(), capacity)?, cell })
@@ -161,6 +165,7 @@ impl Generation {
         let name = match self.cell.borrow_dependent().end()? {
             End::Limit => "limit",
             End::Text => "text",
+            End::Stop => "stop",
             End::Context => "context",
         };
         Some(name.to_owned())

@@ -3,24 +3,25 @@
 //! The caller decides how to wait between tokens; the text depends on nothing but the model, the
 //! lane, the prompt and the sampler's configuration.
 
+mod batch;
+mod chat;
+mod config;
+mod runner;
+mod stop;
+
+pub use batch::{Completion, generate_batch};
+pub use chat::Chat;
+pub use config::GenerationConfig;
+pub use runner::{ModelRunner, Outcome, Pieces};
+
 use crate::memory::{OutOfMemory, filled};
 use crate::text::{Text, TextError, TextStream};
 use std::fmt;
+use stop::StopStrings;
 use trilane_core::kernel::{Backend, Pool};
 use trilane_core::lane::PrecisionLane;
-use trilane_core::model::sampler::{Candidate, Sampler, SamplerConfig, SamplerError};
+use trilane_core::model::sampler::{Candidate, Sampler, SamplerError};
 use trilane_core::model::{Decoder, ModelError};
-
-/// What decides how a text goes on.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// The lane that the weights are read at.
-    pub lane: PrecisionLane,
-    /// The most tokens to generate.
-    pub limit: usize,
-    /// How tokens are chosen.
-    pub sampler: SamplerConfig,
-}
 
 /// Why a generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum End {
     Limit,
     /// The model ended its text.
     Text,
+    /// A stop token or a stop string.
+    Stop,
     /// No room for another token.
     Context,
 }
@@ -40,8 +43,9 @@ pub enum Step<'s> {
     Prompt,
     /// Chose a token; the characters that it completed, which may be none.
     Piece(&'s str),
-    /// Nothing more comes but this, which stands for a character that was not completed.
-    End(End, &'static str),
+    /// Nothing more comes but this: what was held back, since it could have become a stop string,
+    /// and what stands for a character that was not completed.
+    End(End, &'s str),
 }
 
 /// Why a text cannot go on.
@@ -56,6 +60,18 @@ pub enum GenerationError {
         tokens: usize,
         /// Tokens that there is room for.
         capacity: usize,
+    },
+    /// A stop token is outside the vocabulary.
+    StopToken {
+        /// The token.
+        token: u32,
+        /// Tokens of the vocabulary.
+        vocabulary: usize,
+    },
+    /// A stop string is empty.
+    EmptyStop {
+        /// Which one, counted from 0.
+        index: usize,
     },
     /// The model.
     Model(ModelError),
@@ -76,6 +92,10 @@ impl fmt::Display for GenerationError {
             Self::PromptLength { tokens, capacity } => {
                 write!(f, "the prompt has {tokens} tokens, the context {capacity}")
             }
+            Self::StopToken { token, vocabulary } => {
+                write!(f, "stop token {token} is outside the vocabulary of {vocabulary}")
+            }
+            Self::EmptyStop { index } => write!(f, "stop string {index} is empty"),
             Self::Model(e) => e.fmt(f),
             Self::Text(e) => e.fmt(f),
             Self::Sampler(e) => e.fmt(f),
@@ -117,6 +137,8 @@ pub struct Generation<'a> {
     lane: PrecisionLane,
     sampler: Sampler,
     candidates: Vec<Candidate>,
+    stop_tokens: Vec<u32>,
+    stops: StopStrings,
     stream: TextStream<'a>,
     /// The prompt, and what was generated.
     tokens: Vec<u32>,
@@ -125,6 +147,8 @@ pub struct Generation<'a> {
     limit: usize,
     /// Tokens that the decoder has taken.
     taken: usize,
+    /// Whether the decoder holds those tokens and no other.
+    begun: bool,
     end: Option<End>,
 }
 
@@ -133,29 +157,48 @@ impl<'a> Generation<'a> {
     /// the prompt has none.
     ///
     /// # Errors
-    /// [`GenerationError::EmptyPrompt`], [`GenerationError::Sampler`] for a configuration out of
-    /// range, [`GenerationError::Memory`].
+    /// [`GenerationError::EmptyPrompt`], what [`GenerationConfig::validate`] refuses,
+    /// [`GenerationError::Memory`].
     pub fn new(
         text: Text<'a>,
         tokens: Vec<u32>,
         at_start: bool,
-        options: &Options,
+        config: &GenerationConfig,
     ) -> Result<Self, GenerationError> {
-        if tokens.is_empty() {
+        Self::after(text, tokens, at_start, config, &[])
+    }
+
+    /// [`new`](Self::new) for a decoder that holds the tokens `cached`, taken at the same lane: as
+    /// far as the prompt begins with them, they are not taken again. The last token of the prompt
+    /// always is, for its logits.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn after(
+        text: Text<'a>,
+        tokens: Vec<u32>,
+        at_start: bool,
+        config: &GenerationConfig,
+        cached: &[u32],
+    ) -> Result<Self, GenerationError> {
+        let Some((_, before_last)) = tokens.split_last() else {
             return Err(GenerationError::EmptyPrompt);
-        }
-        let sampler = Sampler::new(options.sampler)?;
+        };
         let vocabulary = text.tokenizer().vocabulary_len();
+        config.validate(vocabulary)?;
         Ok(Self {
             text,
-            lane: options.lane,
-            sampler,
+            lane: config.lane,
+            sampler: Sampler::new(config.sampler)?,
             candidates: filled("candidates", Candidate::default(), vocabulary)?,
+            stop_tokens: config.stop_tokens.clone(),
+            stops: StopStrings::new(&config.stop),
             stream: text.stream(at_start)?,
             prompt: tokens.len(),
-            limit: tokens.len().saturating_add(options.limit),
+            limit: tokens.len().saturating_add(config.max_tokens),
+            taken: before_last.iter().zip(cached).take_while(|(a, b)| a == b).count(),
             tokens,
-            taken: 0,
+            begun: false,
             end: None,
         })
     }
@@ -165,7 +208,7 @@ impl<'a> Generation<'a> {
         self.prompt
     }
 
-    /// Tokens that the decoder has taken, those of the prompt first.
+    /// Tokens that the decoder has taken, those of the prompt first, and those that it held before.
     pub fn taken(&self) -> usize {
         self.taken
     }
@@ -175,12 +218,18 @@ impl<'a> Generation<'a> {
         self.tokens.len() - self.prompt
     }
 
+    /// The prompt, and the tokens generated so far.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
     /// Why it ended, if it has.
     pub fn end(&self) -> Option<End> {
         self.end
     }
 
-    /// Takes one token of the prompt, or chooses the next one. The first step empties the decoder.
+    /// Takes one token of the prompt, or chooses the next one. The first step empties the decoder
+    /// of what the prompt does not begin with.
     ///
     /// # Errors
     /// [`GenerationError::PromptLength`] when the decoder has less room than the prompt needs, and
@@ -190,12 +239,14 @@ impl<'a> Generation<'a> {
         decoder: &mut Decoder<'_, '_, B>,
         pool: &dyn Pool,
     ) -> Result<Step<'_>, GenerationError> {
-        if self.taken == 0 {
-            decoder.truncate(0);
+        if !self.begun {
             let (tokens, capacity) = (self.prompt, decoder.capacity());
             if tokens > capacity {
                 return Err(GenerationError::PromptLength { tokens, capacity });
             }
+            decoder.truncate(self.taken);
+            self.taken = decoder.position();
+            self.begun = true;
         }
         if let Some(end) = self.end {
             return Ok(Step::End(end, ""));
@@ -219,12 +270,20 @@ impl<'a> Generation<'a> {
         if self.text.ends(next) {
             return Ok(self.finish(End::Text));
         }
+        if self.stop_tokens.contains(&next) {
+            return Ok(self.finish(End::Stop));
+        }
         self.tokens.push(next);
-        Ok(Step::Piece(self.stream.push(next)?))
+        let (text, stopped) = self.stops.push(self.stream.push(next)?);
+        if stopped {
+            self.end = Some(End::Stop);
+            return Ok(Step::End(End::Stop, text));
+        }
+        Ok(Step::Piece(text))
     }
 
     fn finish(&mut self, end: End) -> Step<'_> {
         self.end = Some(end);
-        Step::End(end, self.stream.finish())
+        Step::End(end, self.stops.finish(self.stream.finish()))
     }
 }
