@@ -10,7 +10,7 @@
 use trilane_core::gguf::{Gguf, Value};
 use trilane_core::model::tokenizer::TokenizerError;
 use trilane_core::model::{Header, ModelError};
-use trilane_core::nn::Attention;
+use trilane_core::nn::{Activation, Attention};
 use trilane_std::gguf_writer::GgufWriter;
 use trilane_std::memory;
 use trilane_std::text::{Text, TextError, index, keys};
@@ -199,6 +199,7 @@ fn the_arena_is_as_long_as_asked_or_refused() {
         vocabulary: 8,
         dim: 64,
         hidden: 96,
+        activation: Activation::Silu,
         layers: 2,
         attention: Attention { heads: 4, kv_heads: 2, head_dim: 16 },
         rope_dim: 16,

@@ -3,7 +3,7 @@
 use crate::file::{File, Meta, metadata};
 use trilane::core::gguf::{Gguf, TensorType, Value};
 use trilane::core::model::{Header, ModelError};
-use trilane::core::nn::Attention;
+use trilane::core::nn::{Activation, Attention};
 
 /// Reads the header of a file without tensors after its metadata has been changed: a value of
 /// `None` takes a key out.
@@ -24,6 +24,7 @@ const EXPECTED: Header = Header {
     vocabulary: 40,
     dim: 64,
     hidden: 96,
+    activation: Activation::Silu,
     layers: 2,
     attention: Attention { heads: 4, kv_heads: 2, head_dim: 16 },
     rope_dim: 16,
@@ -66,6 +67,26 @@ fn the_vocabulary_is_counted_when_it_is_not_stated() {
     assert_eq!(header, Ok(Header { vocabulary: 33, ..EXPECTED }));
     let missing = Err(ModelError::MissingKey { key: "vocab_size" });
     assert_eq!(read(&[("llama.vocab_size", None)]), missing);
+}
+
+#[test]
+fn the_activation_of_the_gate_by_name() {
+    let key = "trilane.feed_forward.activation";
+    for (name, activation) in [
+        ("identity", Activation::Identity),
+        ("relu", Activation::Relu),
+        ("relu2", Activation::Relu2),
+        ("gelu", Activation::Gelu),
+        ("silu", Activation::Silu),
+    ] {
+        let expected = Header { activation, ..EXPECTED };
+        assert_eq!(read(&[(key, Some(Value::Str(name)))]), Ok(expected));
+    }
+    for bad in [Value::Str("ReLU"), Value::Str(""), Value::Str("swiglu"), Value::U32(1)] {
+        let found = read(&[(key, Some(bad))]);
+        let expected = "\"identity\", \"relu\", \"relu2\", \"gelu\" or \"silu\"";
+        assert_eq!(found, value(key, expected), "{bad:?}");
+    }
 }
 
 #[test]

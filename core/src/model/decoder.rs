@@ -225,6 +225,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
                         pool,
                         lane,
                         self.mode,
+                        header.activation,
                         self.normed,
                         &mut self.integers,
                         hidden,
@@ -235,6 +236,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
                 self.reads += reads.unwrap_or_default();
             } else {
                 let ffn = FeedForward::Gated {
+                    activation: header.activation,
                     gate: &layer.ffn_gate,
                     up: &layer.ffn_up,
                     down: &layer.ffn_down,

@@ -2,7 +2,7 @@
 
 use super::{ModelError, sparse};
 use crate::gguf::{Gguf, Value};
-use crate::nn::Attention;
+use crate::nn::{Activation, Attention};
 
 /// Largest value of any count in a header, and of values in the queries of a token.
 const LARGEST: usize = 1 << 24;
@@ -16,6 +16,8 @@ pub struct Header {
     pub dim: usize,
     /// Hidden neurons of a feed-forward block.
     pub hidden: usize,
+    /// Function of the gate in the feed-forward blocks.
+    pub activation: Activation,
     /// Layers.
     pub layers: usize,
     /// Shape of the attention blocks.
@@ -56,6 +58,14 @@ fn positive(file: &Gguf<'_>, key: &'static str) -> Result<Option<f32>, ModelErro
         Some(x) if x.is_finite() && x > 0.0 => Ok(Some(x)),
         _ => Err(ModelError::Value { key, expected: "a positive, finite f32" }),
     }
+}
+
+/// The function of the gate; SiLU where none is stated.
+fn activation(file: &Gguf<'_>) -> Result<Activation, ModelError> {
+    let key = "trilane.feed_forward.activation";
+    let Some(value) = file.get(key) else { return Ok(Activation::Silu) };
+    let expected = "\"identity\", \"relu\", \"relu2\", \"gelu\" or \"silu\"";
+    value.as_str().and_then(Activation::named).ok_or(ModelError::Value { key, expected })
 }
 
 impl Header {
@@ -120,6 +130,7 @@ impl Header {
             vocabulary,
             dim,
             hidden: needed(file, "feed_forward_length")?,
+            activation: activation(file)?,
             layers: needed(file, "block_count")?,
             attention: Attention { heads, kv_heads, head_dim },
             rope_dim,

@@ -149,12 +149,12 @@ impl<'m> Layer<'m> {
     }
 
     /// The block, where it is stored by neuron.
-    fn neurons(&self) -> Option<(Neurons<'m>, &Sparse<'m>)> {
+    fn neurons(&self, activation: Activation) -> Option<(Neurons<'m>, &Sparse<'m>)> {
         let sparse = self.sparse.as_ref()?;
         let block = Neurons {
             gate: self.ffn_gate.digits()?,
             gate_bias: None,
-            activation: Activation::Silu,
+            activation,
             up: Some(self.ffn_up.digits()?),
             down: self.ffn_down.digits()?,
             down_bias: None,
@@ -171,13 +171,14 @@ impl<'m> Layer<'m> {
         pool: &dyn Pool,
         lane: PrecisionLane,
         mode: FeedForwardMode,
+        activation: Activation,
         x: &[f32],
         integers: &mut ActivationsBuf<'_>,
         [first, second]: [&mut [f32]; 2],
         buffers: &mut SparseBuffers<'_>,
         y: &mut [f32],
     ) -> Result<Option<SparseReads>, LinearError> {
-        let Some((block, sparse)) = self.neurons() else { return Ok(None) };
+        let Some((block, sparse)) = self.neurons(activation) else { return Ok(None) };
         let (q, multipliers, sums) = buffers.inner.parts();
         let mut scratch = SparseScratch {
             scores: &mut *buffers.scores,

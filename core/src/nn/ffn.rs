@@ -6,13 +6,15 @@ use crate::kernel::{Backend, Pool};
 use crate::lane::PrecisionLane;
 use crate::quant::ActivationsBuf;
 
-/// The function between the two layers of a plain feed-forward block.
+/// The function between the layers of a feed-forward block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// `x`.
     Identity,
     /// `max(x, 0)`; −0 and NaN become +0.
     Relu,
+    /// `max(x, 0)²` (So et al. 2021); −0 and NaN become +0.
+    Relu2,
     /// [`math::gelu`](crate::math::gelu), the tanh form.
     Gelu,
     /// [`math::silu`](crate::math::silu).
@@ -20,11 +22,24 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// The function of a name in a file: "identity", "relu", "relu2", "gelu" or "silu".
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "identity" => Some(Self::Identity),
+            "relu" => Some(Self::Relu),
+            "relu2" => Some(Self::Relu2),
+            "gelu" => Some(Self::Gelu),
+            "silu" => Some(Self::Silu),
+            _ => None,
+        }
+    }
+
     /// Applies the function to every element, in place. Ordered.
     pub fn apply(self, backend: impl Backend, x: &mut [f32]) {
         match self {
             Self::Identity => {}
             Self::Relu => x.iter_mut().for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
+            Self::Relu2 => x.iter_mut().for_each(|x| *x = if *x > 0.0 { *x * *x } else { 0.0 }),
             Self::Gelu => backend.gelu(x),
             Self::Silu => backend.silu(x),
         }
@@ -34,8 +49,10 @@ impl Activation {
 /// The weights of a feed-forward block.
 #[derive(Clone, Copy, Debug)]
 pub enum FeedForward<'w> {
-    /// `W_down · (silu(W_gate x) · (W_up x))` (SwiGLU, Shazeer 2020).
+    /// `W_down · (act(W_gate x) · (W_up x))` (gated units, Shazeer 2020; SwiGLU with SiLU).
     Gated {
+        /// The function of the gate.
+        activation: Activation,
         /// hidden × dim.
         gate: &'w Linear<'w>,
         /// hidden × dim.
@@ -80,11 +97,11 @@ impl FeedForward<'_> {
     ) -> Result<(), LinearError> {
         let [first, second] = hidden;
         let (down, down_bias) = match *self {
-            Self::Gated { gate: gates, up, down } => {
+            Self::Gated { activation, gate: gates, up, down } => {
                 let input = Input::new(backend, x, integers, &[gates, up])?;
                 gates.matvec(backend, pool, lane, &input, first)?;
                 up.matvec(backend, pool, lane, &input, second)?;
-                gate(backend, pool, first, second)?;
+                gate(backend, pool, activation, first, second)?;
                 (down, None)
             }
             Self::Plain { up, up_bias, activation, down, down_bias } => {
@@ -109,8 +126,7 @@ fn add_bias(bias: Option<&[f32]>, y: &mut [f32]) -> Result<(), ShapeError> {
     Ok(())
 }
 
-/// `gate[i] = silu(gate[i]) · up[i]`, the hidden layer of a gated feed-forward block
-/// (SwiGLU, Shazeer 2020).
+/// `gate[i] = act(gate[i]) · up[i]`, the hidden layer of a gated feed-forward block.
 ///
 /// Shapes: `gate` and `up` alike. Ordered.
 ///
@@ -119,6 +135,7 @@ fn add_bias(bias: Option<&[f32]>, y: &mut [f32]) -> Result<(), ShapeError> {
 pub fn gate(
     backend: impl Backend,
     pool: &dyn Pool,
+    activation: Activation,
     gate: &mut [f32],
     up: &[f32],
 ) -> Result<(), ShapeError> {
@@ -126,8 +143,12 @@ pub fn gate(
     // An activation costs about as much as 64 integer multiply-adds.
     let work = 64 * gate.len();
     pool.spread(gate, 1, work, &|first, gate| {
-        if let Some(up) = up.get(first..first + gate.len()) {
+        let Some(up) = up.get(first..first + gate.len()) else { return };
+        if activation == Activation::Silu {
             backend.silu_product(gate, up);
+        } else {
+            activation.apply(backend, gate);
+            gate.iter_mut().zip(up).for_each(|(gate, up)| *gate *= up);
         }
     });
     Ok(())

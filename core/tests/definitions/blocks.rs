@@ -34,6 +34,7 @@ fn function(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::Identity => x,
         Activation::Relu => x.max(0.0),
+        Activation::Relu2 => x.max(0.0).powi(2),
         Activation::Gelu => {
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
             0.5 * x * (1.0 + inner.tanh())
@@ -42,8 +43,11 @@ fn function(activation: Activation, x: f64) -> f64 {
     }
 }
 
-/// Weights and inputs are at most 1 in magnitude, so hidden values are at most 6 and results at
-/// most 121: 10⁻⁴ is many times the roundings of some thirty operations on such numbers.
+const ACTIVATIONS: [Activation; 5] =
+    [Activation::Identity, Activation::Relu, Activation::Relu2, Activation::Gelu, Activation::Silu];
+
+/// Weights and inputs are at most 1 in magnitude, so hidden values are at most 36 and results at
+/// most 721: 10⁻³ is many times the roundings of some thirty operations on such numbers.
 #[test]
 fn a_plain_block_is_its_formula() {
     let mut random = Random(7);
@@ -51,7 +55,7 @@ fn a_plain_block_is_its_formula() {
     let (b1, b2, x) = (random.floats(HIDDEN), random.floats(DIM), random.floats(DIM));
     let up = Linear::blocks(TensorType::F32, HIDDEN, DIM, bytes(&w1)).unwrap();
     let down = Linear::blocks(TensorType::F32, DIM, HIDDEN, bytes(&w2)).unwrap();
-    for activation in [Activation::Identity, Activation::Relu, Activation::Gelu, Activation::Silu] {
+    for activation in ACTIVATIONS {
         for biases in [true, false] {
             let block = FeedForward::Plain {
                 up: &up,
@@ -68,7 +72,7 @@ fn a_plain_block_is_its_formula() {
             let y = forward(&block, &x).unwrap();
             for (i, (y, expected)) in y.iter().zip(product(&w2, &hidden)).enumerate() {
                 let expected = expected + bias(&b2, i);
-                assert!((f64::from(*y) - expected).abs() < 1e-4, "{activation:?} {biases}");
+                assert!((f64::from(*y) - expected).abs() < 1e-3, "{activation:?} {biases}");
             }
         }
     }
@@ -83,9 +87,32 @@ fn a_plain_block_is_its_formula() {
     assert_eq!(forward(&short, &x), Err(LinearError::Shape(error)));
 }
 
+/// Hidden values are at most 25·5, results at most 2500: 10⁻³ is many times their roundings.
+#[test]
+fn a_gated_block_is_its_formula() {
+    let mut random = Random(8);
+    let (w1, w2) = (random.floats(HIDDEN * DIM), random.floats(HIDDEN * DIM));
+    let (w3, x) = (random.floats(DIM * HIDDEN), random.floats(DIM));
+    let gate = Linear::blocks(TensorType::F32, HIDDEN, DIM, bytes(&w1)).unwrap();
+    let up = Linear::blocks(TensorType::F32, HIDDEN, DIM, bytes(&w2)).unwrap();
+    let down = Linear::blocks(TensorType::F32, DIM, HIDDEN, bytes(&w3)).unwrap();
+    let wide: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+    for activation in ACTIVATIONS {
+        let block = FeedForward::Gated { activation, gate: &gate, up: &up, down: &down };
+        let pairs = product(&w1, &wide).into_iter().zip(product(&w2, &wide));
+        let hidden: Vec<f64> = pairs.map(|(g, u)| function(activation, g) * u).collect();
+        for (y, expected) in forward(&block, &x).unwrap().iter().zip(product(&w3, &hidden)) {
+            assert!((f64::from(*y) - expected).abs() < 1e-3, "{activation:?}");
+        }
+    }
+}
+
 #[test]
 fn relu_gives_plus_zero_for_what_is_not_positive() {
     let mut x = [1.5, -0.0, -2.0, f32::NAN, f32::INFINITY];
     Activation::Relu.apply(Scalar, &mut x);
     assert_eq!(x.map(f32::to_bits), [1.5, 0.0, 0.0, 0.0, f32::INFINITY].map(f32::to_bits));
+    let mut x = [1.5, -0.0, -2.0, f32::NAN, f32::INFINITY];
+    Activation::Relu2.apply(Scalar, &mut x);
+    assert_eq!(x.map(f32::to_bits), [2.25, 0.0, 0.0, 0.0, f32::INFINITY].map(f32::to_bits));
 }

@@ -4,7 +4,8 @@ use crate::ROUNDING;
 use crate::random::Random;
 use trilane_core::error::ShapeError;
 use trilane_core::kernel::{Scalar, Serial};
-use trilane_core::nn::{NormError, Rope, gate, rms_norm, softmax};
+use trilane_core::math;
+use trilane_core::nn::{Activation, NormError, Rope, gate, rms_norm, softmax};
 
 const LENS: [usize; 13] = [1, 2, 7, 15, 16, 17, 33, 64, 100, 256, 257, 1000, 4096];
 
@@ -104,7 +105,7 @@ fn softmax_of_extremes() {
     assert_eq!(softmax(&[f32::NEG_INFINITY, 3.0]), [0.0, 1.0]);
 }
 
-/// The logistic function to a few units in the last place, then two products.
+/// The functions to a few units in the last place, then a product.
 #[test]
 fn gate_is_the_formula() {
     let mut random = Random(3);
@@ -112,14 +113,27 @@ fn gate_is_the_formula() {
         let x: Vec<f32> = random.floats(len).iter().map(|x| 20.0 * x).collect();
         let up = random.floats(len);
         let mut y = x.clone();
-        gate(Scalar, &Serial, &mut y, &up).unwrap();
+        gate(Scalar, &Serial, Activation::Silu, &mut y, &up).unwrap();
         for ((x, up), y) in x.iter().zip(&up).zip(y) {
             let x = f64::from(*x);
             let expected = x / (1.0 + (-x).exp()) * f64::from(*up);
             assert!((f64::from(y) - expected).abs() <= 8.0 * ROUNDING * expected.abs());
         }
+        let functions: [(Activation, fn(f32) -> f32); 4] = [
+            (Activation::Identity, |x| x),
+            (Activation::Relu, |x| x.max(0.0)),
+            (Activation::Relu2, |x| x.max(0.0).powi(2)),
+            (Activation::Gelu, math::gelu),
+        ];
+        for (activation, function) in functions {
+            let mut y = x.clone();
+            gate(Scalar, &Serial, activation, &mut y, &up).unwrap();
+            for ((x, up), y) in x.iter().zip(&up).zip(y) {
+                assert_eq!(y, function(*x) * up, "{activation:?} of {x}");
+            }
+        }
     }
-    let error = gate(Scalar, &Serial, &mut [1.0; 3], &[1.0; 4]);
+    let error = gate(Scalar, &Serial, Activation::Silu, &mut [1.0; 3], &[1.0; 4]);
     assert_eq!(error, Err(ShapeError::Length { expected: 3, actual: 4 }));
 }
 

@@ -7,7 +7,7 @@ use trilane_core::digits::Group;
 use trilane_core::gguf::TensorType;
 use trilane_core::kernel::{Pool, Scalar, Serial};
 use trilane_core::lane::PrecisionLane;
-use trilane_core::nn::{Attention, Input, KvCache, Linear, gate};
+use trilane_core::nn::{Activation, Attention, Input, KvCache, Linear, gate};
 use trilane_core::quant::ActivationsBuf;
 
 /// Asserts that every pool gives the bits that one thread gives.
@@ -71,7 +71,7 @@ fn gates() {
     let (x, up) = (random.floats(101), random.floats(101));
     same(|pool| {
         let mut y = x.clone();
-        gate(Scalar, pool, &mut y, &up).unwrap();
+        gate(Scalar, pool, Activation::Silu, &mut y, &up).unwrap();
         y
     });
 }

@@ -66,12 +66,13 @@ fn decoder(gguf: &Gguf<'_>) -> Result<String, ModelError> {
     let Header { vocabulary, dim, hidden, layers, rope_dim, context, .. } = header;
     let [heads, kv_heads, head_dim] =
         [header.attention.heads, header.attention.kv_heads, header.attention.head_dim];
-    let (rope_base, norm_eps) = (header.rope_base, header.norm_eps);
+    let (rope_base, norm_eps, activation) = (header.rope_base, header.norm_eps, header.activation);
     Ok(format!(
         "::trilane_esp32::Model::new(&BYTES.0, ::trilane_esp32::core::model::Header {{
             vocabulary: {vocabulary},
             dim: {dim},
             hidden: {hidden},
+            activation: ::trilane_esp32::core::nn::Activation::{activation:?},
             layers: {layers},
             attention: ::trilane_esp32::core::nn::Attention {{
                 heads: {heads}, kv_heads: {kv_heads}, head_dim: {head_dim},

@@ -65,7 +65,12 @@ pub(crate) fn feed_forward(
     let digits = Linear::Digits { matrix, floor: PrecisionLane::Ternary };
     let up = Linear::blocks(TensorType::F32, 32, DIM, floats)?;
     let down = Linear::blocks(TensorType::F32, DIM, 32, floats)?;
-    let gated = FeedForward::Gated { gate: &digits, up: &digits, down: &digits };
+    let gated = FeedForward::Gated {
+        activation: Activation::Silu,
+        gate: &digits,
+        up: &digits,
+        down: &digits,
+    };
     let mut x = [0.0; DIM];
     random.uneven(&mut x);
     let mut forward = |block: &FeedForward<'_>, hidden: usize, lane| -> Result<(), ModelError> {
