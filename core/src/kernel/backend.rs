@@ -42,12 +42,17 @@ macro_rules! kernels {
             /// `y = x / √(mean(x²) + eps) · gain`; returns mean(x²), which is infinite where it
             /// overflows, and NaN for an empty `x`. Ordered.
             fn rms_norm(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) -> f32;
+            /// `y = (x − mean) / √(variance + eps) · gain + bias`; returns the variance, which is
+            /// infinite or NaN where it overflows, and NaN for an empty `x`. Ordered.
+            fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], eps: f32, y: &mut [f32]) -> f32;
             /// `x = softmax(x)`. Ordered.
             fn softmax(x: &mut [f32]);
             /// `gate = silu(gate) · up`. Ordered.
             fn silu_product(gate: &mut [f32], up: &[f32]);
             /// `x = gelu(x)`, tanh form. Ordered.
             fn gelu(x: &mut [f32]);
+            /// `x = gelu(x)`, exact form. Ordered.
+            fn gelu_erf(x: &mut [f32]);
             /// `x = silu(x)`. Ordered.
             fn silu(x: &mut [f32]);
             /// One attention head over the first `scores.len()` cached tokens, `stride` floats

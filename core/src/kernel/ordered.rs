@@ -21,9 +21,43 @@ fn dot(w: &[f32], x: &[f32]) -> f32 {
 /// `y[r] = Σ_c w[r,c] · x[c]`, row-major `w` of `y.len()` rows.
 #[inline(always)]
 pub(super) fn float_matvec(w: &[f32], x: &[f32], y: &mut [f32]) {
-    for (y, row) in y.iter_mut().zip(w.chunks_exact(x.len().max(1))) {
+    let cols = x.len().max(1);
+    let (several, rest) = y.as_chunks_mut::<TOGETHER>();
+    // There may be more rows than are asked for.
+    let (first, last) = w.split_at_checked(several.len() * TOGETHER * cols).unwrap_or((w, &[]));
+    for (y, rows) in several.iter_mut().zip(first.chunks_exact(TOGETHER * cols)) {
+        *y = dots(rows, x);
+    }
+    for (y, row) in rest.iter_mut().zip(last.chunks_exact(cols)) {
         *y = dot(row, x);
     }
+}
+
+/// Rows that are multiplied together: each waits for its own additions only.
+const TOGETHER: usize = 4;
+
+/// [`dot`] of each of the rows, with the same bits.
+#[inline(always)]
+fn dots(rows: &[f32], x: &[f32]) -> [f32; TOGETHER] {
+    let mut rest = rows.chunks_exact(x.len().max(1));
+    let rows: [&[f32]; TOGETHER] = core::array::from_fn(|_| rest.next().unwrap_or(&[]));
+    let chunked = rows.map(|row| row.as_chunks::<{ reduce::LANES }>());
+    let (whole, tail) = x.as_chunks::<{ reduce::LANES }>();
+    let mut lanes = [[0.0f32; reduce::LANES]; TOGETHER];
+    for (i, x) in whole.iter().enumerate() {
+        for (lanes, (whole, _)) in lanes.iter_mut().zip(&chunked) {
+            let Some(w) = whole.get(i) else { continue };
+            for ((lane, w), x) in lanes.iter_mut().zip(w).zip(x) {
+                *lane += w * x;
+            }
+        }
+    }
+    for (lanes, (_, w)) in lanes.iter_mut().zip(&chunked) {
+        for ((lane, w), x) in lanes.iter_mut().zip(*w).zip(tail) {
+            *lane += w * x;
+        }
+    }
+    lanes.map(reduce::add_lanes)
 }
 
 /// As [`float_matvec`], for rows of a block type that expands exactly to f32, with the trailer of
@@ -65,6 +99,22 @@ pub(super) fn rms_norm(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) -> f32 
     mean
 }
 
+/// `y[i] = (x[i] − m) · r · gain[i] + bias[i]`, `m = Σx/n`, `r = 1/√(v + eps)`, `v = Σ(x − m)²/n`;
+/// returns v. The differences are kept in `y` between the passes.
+#[inline(always)]
+pub(super) fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], eps: f32, y: &mut [f32]) -> f32 {
+    let mean = reduce::sum(x) / x.len() as f32;
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = x - mean;
+    }
+    let variance = reduce::sum_of_squares(y) / x.len() as f32;
+    let r = math::rsqrt(variance + eps);
+    for ((y, gain), bias) in y.iter_mut().zip(gain).zip(bias) {
+        *y = *y * r * gain + bias;
+    }
+    variance
+}
+
 /// `x[i] = e^(x[i] − max) / Σ e^(x[j] − max)`.
 #[inline(always)]
 pub(super) fn softmax(x: &mut [f32]) {
@@ -91,6 +141,14 @@ pub(super) fn silu_product(gate: &mut [f32], up: &[f32]) {
 pub(super) fn gelu(x: &mut [f32]) {
     for x in x.iter_mut() {
         *x = math::gelu(*x);
+    }
+}
+
+/// `x[i] = gelu(x[i])`, exact form.
+#[inline(always)]
+pub(super) fn gelu_erf(x: &mut [f32]) {
+    for x in x.iter_mut() {
+        *x = math::gelu_erf(*x);
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Activation {
     Relu2,
     /// [`math::gelu`](crate::math::gelu), the tanh form.
     Gelu,
+    /// [`math::gelu_erf`](crate::math::gelu_erf), the exact form.
+    GeluErf,
     /// [`math::silu`](crate::math::silu).
     Silu,
 }
@@ -29,6 +31,7 @@ impl Activation {
             "relu" => Some(Self::Relu),
             "relu2" => Some(Self::Relu2),
             "gelu" => Some(Self::Gelu),
+            "gelu-erf" => Some(Self::GeluErf),
             "silu" => Some(Self::Silu),
             _ => None,
         }
@@ -41,6 +44,7 @@ impl Activation {
             Self::Relu => x.iter_mut().for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
             Self::Relu2 => x.iter_mut().for_each(|x| *x = if *x > 0.0 { *x * *x } else { 0.0 }),
             Self::Gelu => backend.gelu(x),
+            Self::GeluErf => backend.gelu_erf(x),
             Self::Silu => backend.silu(x),
         }
     }
@@ -119,7 +123,7 @@ impl FeedForward<'_> {
 }
 
 /// `y += bias`, if there is one.
-fn add_bias(bias: Option<&[f32]>, y: &mut [f32]) -> Result<(), ShapeError> {
+pub(crate) fn add_bias(bias: Option<&[f32]>, y: &mut [f32]) -> Result<(), ShapeError> {
     let Some(bias) = bias else { return Ok(()) };
     same_len(y.len(), bias.len())?;
     y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);

@@ -253,4 +253,14 @@ impl<'a> Input<'a> {
         };
         Ok(Self { floats: x, integers })
     }
+
+    /// The vector.
+    pub(super) fn floats(&self) -> &[f32] {
+        self.floats
+    }
+
+    /// The same as integers, if a layer wanted them.
+    pub(super) fn integers(&self) -> Option<&Activations<'a>> {
+        self.integers.as_ref()
+    }
 }

@@ -3,14 +3,17 @@
 mod attention;
 mod ffn;
 mod linear;
+mod matmul;
 mod norm;
 mod rope;
+mod self_attention;
 mod sparse;
 
 pub use attention::{Attention, AttentionError, CacheError, KvCache};
+pub(crate) use ffn::add_bias;
 pub use ffn::{Activation, FeedForward, gate};
 pub use linear::{Input, Linear, LinearError};
-pub use norm::{NormError, rms_norm, softmax};
+pub use norm::{NormError, layer_norm, rms_norm, softmax};
 pub use rope::Rope;
 pub use sparse::{
     FullGate, Known, LowRank, Neurons, Predictor, PredictorInput, Selection, SelectionError,

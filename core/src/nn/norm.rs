@@ -11,12 +11,12 @@ use core::fmt;
 pub enum NormError {
     /// A slice does not match the vector.
     Shape(ShapeError),
-    /// The mean square is infinite or NaN: a value is, or is beyond about 10¹⁹, where its square
-    /// overflows.
+    /// The mean square, or variance, is infinite or NaN: a value is, or is beyond about 10¹⁹, where
+    /// its square overflows.
     NotFinite {
         /// Values in the vector.
         len: usize,
-        /// Their mean square.
+        /// Their mean square, or variance.
         mean_square: f32,
     },
 }
@@ -58,6 +58,34 @@ pub fn rms_norm(
     same_len(x.len(), gain.len())?;
     same_len(x.len(), y.len())?;
     let mean_square = backend.rms_norm(x, gain, eps, y);
+    if mean_square.is_finite() || x.is_empty() {
+        Ok(())
+    } else {
+        Err(NormError::NotFinite { len: x.len(), mean_square })
+    }
+}
+
+/// `y[i] = (x[i] − m) · r · gain[i] + bias[i]`, `m = Σx/n`, `r = 1/√(v + eps)`, `v = Σ(x − m)²/n`
+/// (Ba, Kiros and Hinton 2016).
+///
+/// Shapes: `x`, `gain`, `bias` and `y` alike. Ordered: both sums over sixteen lanes, then as
+/// [`rms_norm`]; the bias is added last.
+///
+/// # Errors
+/// [`ShapeError::Length`] when a slice does not match `x`, [`NormError::NotFinite`] with the
+/// variance when that is infinite or NaN; `y` then means nothing. Never for an empty `x`.
+pub fn layer_norm(
+    backend: impl Backend,
+    x: &[f32],
+    gain: &[f32],
+    bias: &[f32],
+    eps: f32,
+    y: &mut [f32],
+) -> Result<(), NormError> {
+    same_len(x.len(), gain.len())?;
+    same_len(x.len(), bias.len())?;
+    same_len(x.len(), y.len())?;
+    let mean_square = backend.layer_norm(x, gain, bias, eps, y);
     if mean_square.is_finite() || x.is_empty() {
         Ok(())
     } else {

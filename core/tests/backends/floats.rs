@@ -64,9 +64,11 @@ fn same(level: Level, kernel: impl Fn(&dyn Kernels, &[f32], u64) -> Vec<u32>) {
 trait Kernels {
     fn float_matvec(&self, w: &[f32], x: &[f32], y: &mut [f32]);
     fn rms_norm(&self, x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) -> f32;
+    fn layer_norm(&self, x: &[f32], gain: &[f32], bias: &[f32], eps: f32, y: &mut [f32]) -> f32;
     fn softmax(&self, x: &mut [f32]);
     fn silu_product(&self, gate: &mut [f32], up: &[f32]);
     fn gelu(&self, x: &mut [f32]);
+    fn gelu_erf(&self, x: &mut [f32]);
     fn silu(&self, x: &mut [f32]);
 }
 
@@ -77,6 +79,9 @@ impl<B: Backend> Kernels for B {
     fn rms_norm(&self, x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) -> f32 {
         Backend::rms_norm(*self, x, gain, eps, y)
     }
+    fn layer_norm(&self, x: &[f32], gain: &[f32], bias: &[f32], eps: f32, y: &mut [f32]) -> f32 {
+        Backend::layer_norm(*self, x, gain, bias, eps, y)
+    }
     fn softmax(&self, x: &mut [f32]) {
         Backend::softmax(*self, x);
     }
@@ -86,6 +91,9 @@ impl<B: Backend> Kernels for B {
     fn gelu(&self, x: &mut [f32]) {
         Backend::gelu(*self, x);
     }
+    fn gelu_erf(&self, x: &mut [f32]) {
+        Backend::gelu_erf(*self, x);
+    }
     fn silu(&self, x: &mut [f32]) {
         Backend::silu(*self, x);
     }
@@ -93,7 +101,8 @@ impl<B: Backend> Kernels for B {
 
 fn float_matvec(level: Level) {
     same(level, |b, x, seed| {
-        let rows = 3;
+        // Some rows past those that are computed together.
+        let rows = 7;
         let w = values("wide", rows * x.len(), seed);
         in_place(&vec![8.0; rows], |y| b.float_matvec(&w, x, y))
     });
@@ -110,6 +119,18 @@ fn rms_norm(level: Level) {
     });
 }
 
+fn layer_norm(level: Level) {
+    same(level, |b, x, seed| {
+        let (gain, bias) = (values("plain", x.len(), seed), values("wide", x.len(), seed + 1));
+        // The variance, which is returned, after the outputs; one NaN is as good as another.
+        let mut y = vec![8.0; x.len() + 1];
+        let (variance, rest) = y.split_last_mut().unwrap();
+        *variance = b.layer_norm(x, &gain, &bias, 1e-5, rest);
+        y.iter_mut().filter(|y| y.is_nan()).for_each(|y| *y = f32::NAN);
+        in_place(&y, |_| {})
+    });
+}
+
 fn softmax(level: Level) {
     same(level, |b, x, _| in_place(x, |x| b.softmax(x)));
 }
@@ -123,6 +144,10 @@ fn silu_product(level: Level) {
 
 fn gelu(level: Level) {
     same(level, |b, x, _| in_place(x, |x| b.gelu(x)));
+}
+
+fn gelu_erf(level: Level) {
+    same(level, |b, x, _| in_place(x, |x| b.gelu_erf(x)));
 }
 
 fn silu(level: Level) {
@@ -159,4 +184,14 @@ fn block_matvec(level: Level) {
     }
 }
 
-every_backend!(float_matvec, block_matvec, rms_norm, softmax, silu_product, gelu, silu);
+every_backend!(
+    float_matvec,
+    block_matvec,
+    rms_norm,
+    layer_norm,
+    softmax,
+    silu_product,
+    gelu,
+    gelu_erf,
+    silu
+);

@@ -39,12 +39,19 @@ fn function(activation: Activation, x: f64) -> f64 {
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
             0.5 * x * (1.0 + inner.tanh())
         }
+        Activation::GeluErf => 0.5 * x * libm::erfc(-x / 2.0f64.sqrt()),
         Activation::Silu => x / (1.0 + (-x).exp()),
     }
 }
 
-const ACTIVATIONS: [Activation; 5] =
-    [Activation::Identity, Activation::Relu, Activation::Relu2, Activation::Gelu, Activation::Silu];
+const ACTIVATIONS: [Activation; 6] = [
+    Activation::Identity,
+    Activation::Relu,
+    Activation::Relu2,
+    Activation::Gelu,
+    Activation::GeluErf,
+    Activation::Silu,
+];
 
 /// Weights and inputs are at most 1 in magnitude, so hidden values are at most 36 and results at
 /// most 721: 10⁻³ is many times the roundings of some thirty operations on such numbers.

@@ -5,7 +5,7 @@ use crate::random::Random;
 use trilane_core::error::ShapeError;
 use trilane_core::kernel::{Scalar, Serial};
 use trilane_core::math;
-use trilane_core::nn::{Activation, NormError, Rope, gate, rms_norm, softmax};
+use trilane_core::nn::{Activation, NormError, Rope, gate, layer_norm, rms_norm, softmax};
 
 const LENS: [usize; 13] = [1, 2, 7, 15, 16, 17, 33, 64, 100, 256, 257, 1000, 4096];
 
@@ -28,6 +28,44 @@ fn rms_norm_is_the_formula() {
                 assert!((f64::from(y) - expected).abs() <= most * expected.abs());
             }
         }
+    }
+}
+
+/// The mean is off by len/16 + 5 roundings of the largest value, a difference by as much and one
+/// more, relative to the largest value; the root has the relative error of its squares, which is
+/// that of the differences twice.
+#[test]
+fn layer_norm_is_the_formula() {
+    let mut random = Random(11);
+    for len in LENS {
+        for (offset, eps) in [(0.0f32, 1e-12f32), (3.0, 1e-5), (-0.5, 10.0)] {
+            let x: Vec<f32> = random.floats(len).iter().map(|x| x + offset).collect();
+            let (gain, bias) = (random.floats(len), random.floats(len));
+            let mut y = vec![9.0; len];
+            layer_norm(Scalar, &x, &gain, &bias, eps, &mut y).unwrap();
+            let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / len as f64;
+            let squares = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>();
+            let root = (squares / len as f64 + f64::from(eps)).sqrt();
+            let largest = f64::from(offset.abs()) + 1.0;
+            for ((x, y), (gain, bias)) in x.iter().zip(y).zip(gain.iter().zip(&bias)) {
+                let expected = (f64::from(*x) - mean) / root * f64::from(*gain) + f64::from(*bias);
+                let most = (len as f64 / 16.0 + 12.0) * ROUNDING * (1.0 + 3.0 * largest / root);
+                assert!((f64::from(y) - expected).abs() <= most, "{len}: {y}, {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn layer_norm_refuses_other_lengths_and_what_overflows() {
+    let (x, mut y) = ([1.0; 4], [0.0; 4]);
+    let length = |actual| Err(NormError::Shape(ShapeError::Length { expected: 4, actual }));
+    assert_eq!(layer_norm(Scalar, &x, &[1.0; 3], &x, 0.1, &mut y), length(3));
+    assert_eq!(layer_norm(Scalar, &x, &x, &[1.0; 5], 0.1, &mut y), length(5));
+    assert_eq!(layer_norm(Scalar, &x, &x, &x, 0.1, &mut y[..2]), length(2));
+    for huge in [f32::MAX, f32::INFINITY, f32::NAN] {
+        let refused = layer_norm(Scalar, &[0.0, 0.0, huge, 0.0], &x, &x, 0.1, &mut y);
+        assert!(matches!(refused, Err(NormError::NotFinite { len: 4, .. })), "{huge}");
     }
 }
 
