@@ -10,16 +10,18 @@ use core::fmt;
 pub struct TensorName {
     /// The layer, or `None` for tensors outside the layers.
     pub layer: Option<usize>,
-    /// The name after the layer's prefix, without `.weight`: `attn_q`, `token_embd`.
+    /// The name after the layer's prefix, without `.weight`: `attn_q`, `token_embd`; of a bias with
+    /// `.bias`: `attn_q.bias`.
     pub part: &'static str,
 }
 
 impl fmt::Display for TensorName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.layer {
-            Some(layer) => write!(f, "blk.{layer}.{}.weight", self.part),
-            None => write!(f, "{}.weight", self.part),
+        if let Some(layer) = self.layer {
+            write!(f, "blk.{layer}.")?;
         }
+        f.write_str(self.part)?;
+        f.write_str(if self.part.ends_with(".bias") { "" } else { ".weight" })
     }
 }
 
@@ -140,6 +142,13 @@ pub enum ModelError {
         /// Tokens in the vocabulary.
         vocabulary: usize,
     },
+    /// There are no tokens, or more than there is room for.
+    Sequence {
+        /// Tokens given.
+        tokens: usize,
+        /// The most that the model, and the memory it was given, take.
+        capacity: usize,
+    },
     /// A computed value, or the sum of squares of a norm's input, is NaN or infinite.
     Diverged {
         /// The layer in which it was found; the number of layers stands for the output.
@@ -203,6 +212,9 @@ impl fmt::Display for ModelError {
             }
             Self::Token { token, vocabulary } => {
                 write!(f, "token {token} is outside the vocabulary of {vocabulary}")
+            }
+            Self::Sequence { tokens, capacity } => {
+                write!(f, "a text of {tokens} tokens: expected 1 to {capacity}")
             }
             Self::Diverged { layer } => write!(f, "layer {layer} computed NaN or infinity"),
             Self::Cache(e) => e.fmt(f),

@@ -1,11 +1,9 @@
 //! The numbers of a llama-family model, read from GGUF metadata.
 
+use super::hyperparameters::{Hyperparameters, LARGEST};
 use super::{ModelError, sparse};
-use crate::gguf::{Gguf, Value};
+use crate::gguf::Gguf;
 use crate::nn::{Activation, Attention};
-
-/// Largest value of any count in a header, and of values in the queries of a token.
-const LARGEST: usize = 1 << 24;
 
 /// Hyperparameters of a llama-family decoder, checked against each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,31 +33,6 @@ pub struct Header {
     pub sparse_rank: Option<usize>,
 }
 
-/// The value of `llama.<key>`.
-fn get<'a>(file: &Gguf<'a>, key: &'static str) -> Option<Value<'a>> {
-    file.metadata().find(|(k, _)| k.strip_prefix("llama.") == Some(key)).map(|(_, v)| v)
-}
-
-fn count(file: &Gguf<'_>, key: &'static str) -> Result<Option<usize>, ModelError> {
-    let Some(value) = get(file, key) else { return Ok(None) };
-    match value.as_u64().and_then(|n| usize::try_from(n).ok()) {
-        Some(n) if (1..=LARGEST).contains(&n) => Ok(Some(n)),
-        _ => Err(ModelError::Value { key, expected: "a count from 1 to 2^24" }),
-    }
-}
-
-fn needed(file: &Gguf<'_>, key: &'static str) -> Result<usize, ModelError> {
-    count(file, key)?.ok_or(ModelError::MissingKey { key })
-}
-
-fn positive(file: &Gguf<'_>, key: &'static str) -> Result<Option<f32>, ModelError> {
-    let Some(value) = get(file, key) else { return Ok(None) };
-    match value.as_f32() {
-        Some(x) if x.is_finite() && x > 0.0 => Ok(Some(x)),
-        _ => Err(ModelError::Value { key, expected: "a positive, finite f32" }),
-    }
-}
-
 /// The function of the gate; SiLU where none is stated.
 fn activation(file: &Gguf<'_>) -> Result<Activation, ModelError> {
     let key = "trilane.feed_forward.activation";
@@ -80,10 +53,11 @@ impl Header {
         if architecture.as_str() != Some("llama") {
             return Err(ModelError::Architecture);
         }
-        let dim = needed(file, "embedding_length")?;
-        let heads = needed(file, "attention.head_count")?;
-        let kv_heads = count(file, "attention.head_count_kv")?.unwrap_or(heads);
-        let head_dim = match count(file, "attention.key_length")? {
+        let llama = Hyperparameters::new(file, "llama");
+        let dim = llama.needed("embedding_length")?;
+        let heads = llama.needed("attention.head_count")?;
+        let kv_heads = llama.count("attention.head_count_kv")?.unwrap_or(heads);
+        let head_dim = match llama.count("attention.key_length")? {
             Some(length) => length,
             None if dim.checked_rem(heads) == Some(0) => dim / heads,
             None => {
@@ -100,45 +74,40 @@ impl Header {
             let key = "attention.key_length";
             return Err(ModelError::Value { key, expected: "at most 2^24 / head_count" });
         }
-        if count(file, "attention.value_length")?.is_some_and(|length| length != head_dim) {
+        if llama.count("attention.value_length")?.is_some_and(|length| length != head_dim) {
             let key = "attention.value_length";
             return Err(ModelError::Value { key, expected: "the same as key_length" });
         }
-        let rope_dim = count(file, "rope.dimension_count")?.unwrap_or(head_dim);
+        let rope_dim = llama.count("rope.dimension_count")?.unwrap_or(head_dim);
         if rope_dim > head_dim || rope_dim % 2 != 0 {
             let key = "rope.dimension_count";
             return Err(ModelError::Value { key, expected: "even, at most the head size" });
         }
-        let scaling = get(file, "rope.scaling.type");
+        let scaling = llama.get("rope.scaling.type");
         if scaling.is_some_and(|v| v.as_str() != Some("none"))
             || file.tensor("rope_freqs.weight").is_some()
         {
             let key = "rope.scaling.type";
             return Err(ModelError::Value { key, expected: "no position scaling" });
         }
-        if get(file, "expert_count").is_some_and(|experts| experts.as_u64() != Some(0)) {
+        if llama.get("expert_count").is_some_and(|experts| experts.as_u64() != Some(0)) {
             let key = "expert_count";
             return Err(ModelError::Value { key, expected: "0: experts are not computed" });
         }
-        let tokens = file.get("tokenizer.ggml.tokens").and_then(|v| v.as_array());
-        let vocabulary = match (count(file, "vocab_size")?, tokens.map(|t| t.len())) {
-            (Some(n), _) => n,
-            (None, Some(n)) if (1..=LARGEST).contains(&n) => n,
-            _ => return Err(ModelError::MissingKey { key: "vocab_size" }),
-        };
         Ok(Self {
-            vocabulary,
+            vocabulary: llama.vocabulary()?,
             dim,
-            hidden: needed(file, "feed_forward_length")?,
+            hidden: llama.needed("feed_forward_length")?,
             activation: activation(file)?,
-            layers: needed(file, "block_count")?,
+            layers: llama.needed("block_count")?,
             attention: Attention { heads, kv_heads, head_dim },
             rope_dim,
-            rope_base: positive(file, "rope.freq_base")?.unwrap_or(10_000.0),
-            norm_eps: positive(file, "attention.layer_norm_rms_epsilon")?
+            rope_base: llama.positive("rope.freq_base")?.unwrap_or(10_000.0),
+            norm_eps: llama
+                .positive("attention.layer_norm_rms_epsilon")?
                 .ok_or(ModelError::MissingKey { key: "attention.layer_norm_rms_epsilon" })?,
-            context: needed(file, "context_length")?,
-            sparse_rank: sparse::rank(file, needed(file, "feed_forward_length")?)?,
+            context: llama.needed("context_length")?,
+            sparse_rank: sparse::rank(file, llama.needed("feed_forward_length")?)?,
         })
     }
 

@@ -1,11 +1,13 @@
-//! Models: headers, tokenizer, sampler, decoder, perceptron.
+//! Models: headers, tokenizers, sampler, decoder, encoder, perceptron.
 
 mod arena;
 mod decoder;
 mod digest;
+mod encoder;
 mod error;
 mod file_tokenizer;
 mod header;
+mod hyperparameters;
 mod merge;
 mod mlp;
 mod planes;
@@ -17,10 +19,12 @@ pub mod utf8;
 mod verify;
 mod vocab;
 mod weights;
+pub mod wordpiece;
 
 pub use arena::Line;
 pub use decoder::{Decoder, Observer, Recorder};
 pub use digest::Digest;
+pub use encoder::{Encoder, EncoderHeader, EncoderLayer, EncoderWeights, Pooling, verify_encoder};
 pub use error::{ModelError, TensorName};
 pub use header::Header;
 pub use mlp::{MLP_MAX_LAYERS, Mlp, MlpHeader, Scores, VERIFY_INPUTS};

@@ -8,7 +8,7 @@ use crate::lane::PrecisionLane;
 pub const VERIFY_TOKENS: usize = 16;
 
 /// Token `i` of the fixed run: `(1 + 37·i) mod vocabulary`.
-fn token(i: usize, vocabulary: usize) -> u32 {
+pub(super) fn token(i: usize, vocabulary: usize) -> u32 {
     ((1 + 37 * i) % vocabulary.max(1)) as u32
 }
 

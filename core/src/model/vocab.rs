@@ -81,7 +81,7 @@ fn word(bytes: &[u8], i: usize) -> Option<u32> {
 }
 
 /// The string whose length field is at `offset`, and where it ends.
-fn string_at(strings: &[u8], offset: usize) -> Option<(&[u8], usize)> {
+pub(super) fn string_at(strings: &[u8], offset: usize) -> Option<(&[u8], usize)> {
     let (length, rest) = strings.get(offset..)?.split_first_chunk::<8>()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
     let piece = rest.get(..length)?;

@@ -26,7 +26,7 @@ pub struct Layer<'m> {
     pub(super) sparse: Option<Sparse<'m>>,
 }
 
-const NOTHING: Linear<'static> =
+pub(super) const NOTHING: Linear<'static> =
     Linear::Blocks { kind: TensorType::F32, rows: 0, cols: 0, data: &[] };
 
 impl<'m> Layer<'m> {
@@ -128,7 +128,7 @@ impl<'a, 'm> Weights<'a, 'm> {
     }
 
     /// Every linear layer with its name; the embedding table first, the output last.
-    pub fn linears(&self) -> impl Iterator<Item = (TensorName, &Linear<'m>)> {
+    pub fn linears(&self) -> impl Iterator<Item = (TensorName, &Linear<'m>)> + Clone {
         let outside = |part, linear| (TensorName { layer: None, part }, linear);
         let inside = self.layers.iter().enumerate().flat_map(|(i, layer)| {
             layer.linears().map(|(part, linear)| (TensorName { layer: Some(i), part }, linear))
@@ -145,14 +145,7 @@ impl<'a, 'm> Weights<'a, 'm> {
     /// # Errors
     /// [`ModelError::Lane`] with a tensor that is not.
     pub fn check_lane(&self, lane: PrecisionLane) -> Result<(), ModelError> {
-        let mut others = self.linears().filter(|(_, linear)| linear.lane(lane) != lane);
-        let Some((name, _)) = others.next() else { return Ok(()) };
-        let none = others.count() + 1 == self.linears().count();
-        if none || lane == PrecisionLane::Float32 {
-            Err(ModelError::Lane { name, lane })
-        } else {
-            Ok(())
-        }
+        check_lane(self.linears(), lane)
     }
 
     /// [`check_lane`](Self::check_lane), and that the backend computes every lane that is read then.
@@ -165,11 +158,7 @@ impl<'a, 'm> Weights<'a, 'm> {
         backend: impl Backend,
         lane: PrecisionLane,
     ) -> Result<(), ModelError> {
-        self.check_lane(lane)?;
-        match self.linears().find(|(_, linear)| !backend.computes(linear.lane(lane))) {
-            Some((name, linear)) => Err(ModelError::Backend { name, lane: linear.lane(lane) }),
-            None => Ok(()),
-        }
+        check_computable(self.linears(), backend, lane)
     }
 
     /// Bytes of weights that one token reads at a lane: every linear layer once, of the embedding
@@ -189,8 +178,40 @@ impl<'a, 'm> Weights<'a, 'm> {
     }
 }
 
+/// See [`Weights::check_lane`].
+pub(super) fn check_lane<'l, 'm: 'l>(
+    linears: impl Iterator<Item = (TensorName, &'l Linear<'m>)> + Clone,
+    lane: PrecisionLane,
+) -> Result<(), ModelError> {
+    let mut others = linears.clone().filter(|(_, linear)| linear.lane(lane) != lane);
+    let Some((name, _)) = others.next() else { return Ok(()) };
+    let none = others.count() + 1 == linears.count();
+    if none || lane == PrecisionLane::Float32 {
+        Err(ModelError::Lane { name, lane })
+    } else {
+        Ok(())
+    }
+}
+
+/// See [`Weights::check_computable`].
+pub(super) fn check_computable<'l, 'm: 'l>(
+    mut linears: impl Iterator<Item = (TensorName, &'l Linear<'m>)> + Clone,
+    backend: impl Backend,
+    lane: PrecisionLane,
+) -> Result<(), ModelError> {
+    check_lane(linears.clone(), lane)?;
+    match linears.find(|(_, linear)| !backend.computes(linear.lane(lane))) {
+        Some((name, linear)) => Err(ModelError::Backend { name, lane: linear.lane(lane) }),
+        None => Ok(()),
+    }
+}
+
 /// The tensor's bytes as floats, which it must hold `len` of.
-pub(super) fn floats<'m>(file: &Gguf<'m>, name: TensorName, len: usize) -> Result<&'m [f32], ModelError> {
+pub(super) fn floats<'m>(
+    file: &Gguf<'m>,
+    name: TensorName,
+    len: usize,
+) -> Result<&'m [f32], ModelError> {
     let tensor = find(file, name, "").ok_or(ModelError::MissingTensor { name })?;
     if tensor.elements() != len {
         let found = (tensor.rows(), tensor.cols());
