@@ -1,16 +1,20 @@
-//! From the types that GGUF files come in to digit planes.
+//! From the types that models come in, as GGUF files or as folders, to digit planes.
 
+#[cfg(feature = "hugging-face")]
+pub mod folder;
 mod matrix;
 mod plan;
+mod source;
 
 use crate::gguf_writer::{GgufWriter, WriteError, write_atomically};
 use matrix::pack;
 use plan::{Plan, Planned};
+use source::Source;
 use std::fmt;
 use std::path::Path;
 use trilane_core::digits::Group;
 use trilane_core::gguf::blocks::SUPPORTED;
-use trilane_core::gguf::{Gguf, Tensor, TensorType};
+use trilane_core::gguf::{Gguf, TensorType};
 use trilane_core::lane::PrecisionLane;
 use trilane_core::model::{LAYOUT_VERSION, keys, parts};
 use trilane_core::quant::QuantError;
@@ -18,7 +22,8 @@ use trilane_core::quant::QuantError;
 /// What to make of a file.
 #[derive(Clone, Debug)]
 pub struct ConvertOptions {
-    /// The highest lane that is stored; a nested lane brings those below it.
+    /// The highest lane that is stored; a nested lane brings those below it. `Float32`, for folders,
+    /// stores every matrix as it is.
     pub lane: PrecisionLane,
     /// How many weights share a u8 scale.
     pub group: Group,
@@ -55,6 +60,9 @@ pub enum ConvertError {
         /// Where in the row.
         error: QuantError,
     },
+    /// A folder's files.
+    #[cfg(feature = "hugging-face")]
+    Folder(folder::FolderError),
     /// A part of the new file cannot be written: a name too long, or the disk.
     Write(WriteError),
 }
@@ -72,6 +80,8 @@ impl fmt::Display for ConvertError {
                 write!(f, "tensor {tensor}: expected {SUPPORTED}, found {kind}")
             }
             Self::Quant { tensor, row, error } => write!(f, "tensor {tensor}, row {row}: {error}"),
+            #[cfg(feature = "hugging-face")]
+            Self::Folder(error) => error.fmt(f),
             Self::Write(error) => error.fmt(f),
         }
     }
@@ -134,19 +144,25 @@ pub fn convert(
     options: &ConvertOptions,
     progress: &mut dyn FnMut(&TensorReport),
 ) -> Result<Vec<TensorReport>, ConvertError> {
-    let plan = Plan::new(file, options)?;
-    let mut writer = GgufWriter::new(64)?;
-    writer.copy_metadata(file)?;
+    if options.lane == PrecisionLane::Float32 {
+        return Err(ConvertError::Lane(options.lane));
+    }
+    write(Source::gguf(file)?, out, options, progress)
+}
+
+/// Writes a model, converted, to `out`.
+fn write(
+    source: Source<'_>,
+    out: &Path,
+    options: &ConvertOptions,
+    progress: &mut dyn FnMut(&TensorReport),
+) -> Result<Vec<TensorReport>, ConvertError> {
+    let Source { mut writer, tensors } = source;
+    let plan = Plan::new(&tensors, options)?;
     let converted: Vec<&Planned<'_>> = plan.tensors.iter().filter(|t| t.top.is_some()).collect();
-    let names: Vec<&str> = converted.iter().map(|t| t.tensor.name()).collect();
-    let cols: Vec<u32> = converted.iter().map(|t| t.tensor.cols() as u32).collect();
-    let group = options.group.weights().unwrap_or(0) as u32;
-    let floors: Vec<&str> = converted.iter().map(|t| t.floor.name()).collect();
-    writer.add_array(keys::NAMES, &names)?;
-    writer.add_array(keys::COLS, &cols)?;
-    writer.add_array(keys::GROUP, &vec![group; names.len()])?;
-    writer.add_array(keys::FLOOR, &floors)?;
-    writer.add(keys::VERSION, trilane_core::gguf::Value::U32(LAYOUT_VERSION))?;
+    if !converted.is_empty() {
+        list(&converted, options.group, &mut writer)?;
+    }
     for t in &plan.tensors {
         t.declare(options.group, &mut writer)?;
     }
@@ -154,12 +170,12 @@ pub fn convert(
         let mut data = writer.begin(out)?;
         let mut reports = Vec::new();
         for planned in &plan.tensors {
-            let tensor = &planned.tensor;
+            let tensor = planned.tensor;
             let mut report = TensorReport {
-                name: tensor.name().into(),
-                kind: tensor.kind(),
+                name: tensor.name.clone(),
+                kind: tensor.kind,
                 shape: (tensor.rows(), tensor.cols()),
-                bytes: (tensor.data().len(), tensor.data().len()),
+                bytes: (tensor.data.len(), tensor.data.len()),
                 lanes: Vec::new(),
                 floor: planned.floor,
             };
@@ -169,10 +185,10 @@ pub fn convert(
                 report.bytes.1 = parts.iter().map(|(_, bytes)| bytes.len()).sum();
                 report.lanes.clone_from(&packed.lanes);
                 for (suffix, bytes) in parts {
-                    data.write_tensor(&format!("{}{suffix}", tensor.name()), bytes)?;
+                    data.write_tensor(&format!("{}{suffix}", tensor.name), bytes)?;
                 }
             } else {
-                data.write_tensor(tensor.name(), tensor.data())?;
+                data.write_tensor(&tensor.name, &tensor.data)?;
             }
             progress(&report);
             reports.push(report);
@@ -180,4 +196,22 @@ pub fn convert(
         data.finish()?;
         Ok(reports)
     })
+}
+
+/// Lists the matrices that are stored in digit planes in the metadata.
+fn list(
+    converted: &[&Planned<'_>],
+    group: Group,
+    writer: &mut GgufWriter,
+) -> Result<(), ConvertError> {
+    let names: Vec<&str> = converted.iter().map(|t| t.tensor.name.as_str()).collect();
+    let cols: Vec<u32> = converted.iter().map(|t| t.tensor.cols() as u32).collect();
+    let group = group.weights().unwrap_or(0) as u32;
+    let floors: Vec<&str> = converted.iter().map(|t| t.floor.name()).collect();
+    writer.add_array(keys::NAMES, &names)?;
+    writer.add_array(keys::COLS, &cols)?;
+    writer.add_array(keys::GROUP, &vec![group; names.len()])?;
+    writer.add_array(keys::FLOOR, &floors)?;
+    writer.add(keys::VERSION, trilane_core::gguf::Value::U32(LAYOUT_VERSION))?;
+    Ok(())
 }

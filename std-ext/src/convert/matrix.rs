@@ -1,6 +1,7 @@
 //! One matrix into digit planes.
 
-use super::{ConvertError, LaneReport, Tensor, parts};
+use super::source::SourceTensor;
+use super::{ConvertError, LaneReport, parts};
 use crate::rows::for_each_row;
 use trilane_core::digits::{
     DigitMatrix, DigitPlanes, Group, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, pack_nested_row,
@@ -55,19 +56,19 @@ struct PackedRow {
 
 /// Quantises and packs a tensor up to lane `top`.
 pub(super) fn pack(
-    tensor: &Tensor<'_>,
+    tensor: &SourceTensor<'_>,
     top: PrecisionLane,
     group: Group,
 ) -> Result<PackedMatrix, ConvertError> {
     let (rows, cols) = (tensor.rows(), tensor.cols());
     let unsupported =
-        || ConvertError::Unsupported { tensor: tensor.name().into(), kind: tensor.kind() };
-    let stored = Stored::new(tensor.kind(), tensor.data()).map_err(|_| unsupported())?;
+        || ConvertError::Unsupported { tensor: tensor.name.clone(), kind: tensor.kind };
+    let stored = Stored::new(tensor.kind, &tensor.data).map_err(|_| unsupported())?;
     let packed = for_each_row(rows, |row| {
         let mut weights = vec![0.0; cols];
         stored.expand(row * cols, &mut weights).map_err(|_| unsupported())?;
         pack_row(&weights, top, group).map_err(|error| ConvertError::Quant {
-            tensor: tensor.name().into(),
+            tensor: tensor.name.clone(),
             row,
             error,
         })

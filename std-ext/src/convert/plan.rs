@@ -1,47 +1,45 @@
 //! Which tensor becomes what.
 
+use super::source::SourceTensor;
 use super::{ConvertError, ConvertOptions, GgufWriter, parts};
 use trilane_core::digits::{Group, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, units};
+use trilane_core::gguf::TensorType;
 use trilane_core::gguf::blocks::is_supported;
-use trilane_core::gguf::{Gguf, Tensor, TensorType};
 use trilane_core::lane::PrecisionLane;
-use trilane_core::model::keys;
 
 /// A tensor and what it becomes.
 pub(super) struct Planned<'a> {
-    pub(super) tensor: Tensor<'a>,
+    pub(super) tensor: &'a SourceTensor<'a>,
     /// The highest lane stored, or `None` for a copy.
     pub(super) top: Option<PrecisionLane>,
     /// The lowest lane that it may be read at.
     pub(super) floor: PrecisionLane,
 }
 
-/// Every tensor of a file.
+/// Every tensor of a model.
 pub(super) struct Plan<'a> {
     pub(super) tensors: Vec<Planned<'a>>,
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(file: &Gguf<'a>, options: &ConvertOptions) -> Result<Self, ConvertError> {
-        if options.lane == PrecisionLane::Float32 {
-            return Err(ConvertError::Lane(options.lane));
-        }
-        if file.get(keys::NAMES).is_some() {
-            return Err(ConvertError::AlreadyConverted);
-        }
+    pub(super) fn new(
+        all: &'a [SourceTensor<'a>],
+        options: &ConvertOptions,
+    ) -> Result<Self, ConvertError> {
         let lowest = match options.lane {
             PrecisionLane::Ternary => PrecisionLane::Ternary,
             _ => PrecisionLane::Bit3,
         };
         let mut used = vec![false; options.keep.len()];
         let mut tensors = Vec::new();
-        for tensor in file.tensors() {
+        for tensor in all {
             if tensor.rows() < 2 {
                 tensors.push(Planned { tensor, top: None, floor: lowest });
                 continue;
             }
-            let keep = options.keep.iter().position(|(pattern, _)| matches(pattern, tensor.name()));
+            let keep = options.keep.iter().position(|(pattern, _)| matches(pattern, &tensor.name));
             let (top, floor) = match keep.and_then(|i| options.keep.get(i)) {
+                None if options.lane == PrecisionLane::Float32 => (None, lowest),
                 None => (Some(options.lane), lowest),
                 Some((_, PrecisionLane::Float32)) => (None, lowest),
                 Some((_, lane)) => (Some(*lane), *lane),
@@ -49,16 +47,16 @@ impl<'a> Plan<'a> {
             if let Some(used) = keep.and_then(|i| used.get_mut(i)) {
                 *used = true;
             }
-            if top.is_some() && !is_supported(tensor.kind()) {
-                let tensor_name = tensor.name().into();
-                return Err(ConvertError::Unsupported { tensor: tensor_name, kind: tensor.kind() });
+            if top.is_some() && !is_supported(tensor.kind) {
+                let (tensor, kind) = (tensor.name.clone(), tensor.kind);
+                return Err(ConvertError::Unsupported { tensor, kind });
             }
             tensors.push(Planned { tensor, top, floor });
         }
         if let Some(((pattern, _), _)) = options.keep.iter().zip(used).find(|(_, used)| !used) {
             return Err(ConvertError::Pattern(pattern.clone()));
         }
-        if tensors.iter().all(|t| t.top.is_none()) {
+        if options.lane != PrecisionLane::Float32 && tensors.iter().all(|t| t.top.is_none()) {
             return Err(ConvertError::NothingToConvert);
         }
         Ok(Self { tensors })
@@ -72,11 +70,10 @@ impl Planned<'_> {
         group: Group,
         writer: &mut GgufWriter,
     ) -> Result<(), ConvertError> {
-        let name = self.tensor.name();
+        let name = &self.tensor.name;
         let Some(top) = self.top else {
-            let dims: Vec<u64> = self.tensor.dims().iter().map(|&d| d as u64).collect();
-            let len = self.tensor.data().len() as u64;
-            return Ok(writer.declare(name, self.tensor.kind(), &dims, len)?);
+            let len = self.tensor.data.len() as u64;
+            return Ok(writer.declare(name, self.tensor.kind, &self.tensor.dims, len)?);
         };
         let (rows, units) = (self.tensor.rows() as u64, units(self.tensor.cols()) as u64);
         let mut plane = |suffix: &str, per_unit: usize| {
