@@ -1,6 +1,6 @@
-//! `trilane convert`: from the types that GGUF files come in to lanes.
+//! `trilane convert`: from the types that models come in to lanes.
 
-use crate::args::{parse_keep, parse_stored_lane};
+use crate::args::{parse_keep, parse_lane};
 use crate::error::Error;
 use crate::load::threads;
 use crate::progress::bar;
@@ -11,7 +11,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use trilane::core::digits::Group;
 use trilane::core::lane::PrecisionLane;
-use trilane::std::convert::{ConvertOptions, LaneReport, TensorReport, convert as convert_file};
+use trilane::std::convert::folder::{Folder, convert_folder};
+use trilane::std::convert::{
+    ConvertError, ConvertOptions, LaneReport, TensorReport, convert as convert_file,
+};
 use trilane::std::gguf_writer::remove_temporaries;
 use trilane::std::mapped::MappedFile;
 
@@ -26,17 +29,22 @@ Examples:
       three lanes in one file: bit3, bit5 and bit7
   trilane convert model.gguf ternary.gguf --lane ternary --keep 'token_embd*=float'
       trits, for a model that was trained for them; the embedding table stays as it is
+  trilane convert all-MiniLM-L6-v2 minilm.gguf --lane bit7
+      a folder of Hugging Face (BERT or Llama: config.json, safetensors, vocabulary)
+  trilane convert all-MiniLM-L6-v2 minilm-f32.gguf --lane float
+      the same with its weights as they are
   trilane convert model.gguf nested.gguf --lane bit7 --keep 'output.weight=bit7'
       the output matrix is read at bit7 whatever lane is asked for")]
 pub(crate) struct ConvertArgs {
-    /// Model to convert (GGUF, floats or quantised)
+    /// Model to convert: GGUF, floats or quantised, or a folder of Hugging Face
     #[arg(value_name = "IN")]
     input: PathBuf,
     /// File to write
     #[arg(value_name = "OUT")]
     output: PathBuf,
-    /// Highest lane to store, which brings those below: bit7, bit5 or bit3; or ternary
-    #[arg(long, value_name = "LANE", value_parser = parse_stored_lane)]
+    /// Highest lane to store, which brings those below: bit7, bit5 or bit3; or ternary; or, for a
+    /// folder, float
+    #[arg(long, value_name = "LANE", value_parser = parse_lane)]
     lane: PrecisionLane,
     /// Weights that share a scale: 32, or 64 for a slightly smaller file
     #[arg(long, value_name = "WEIGHTS", default_value = "32", value_parser = parse_group)]
@@ -71,9 +79,8 @@ pub(crate) fn parse_group(text: &str) -> Result<Group, String> {
 /// Runs the command.
 pub(crate) fn convert(args: &ConvertArgs, out: &mut dyn Write) -> Result<(), Error> {
     let (from, to) = (&args.input, &args.output);
-    let file = MappedFile::open(from)?;
+    let input = Input::open(from)?;
     check_output(from, to, args.force)?;
-    let gguf = file.gguf()?;
     let options = ConvertOptions { lane: args.lane, group: args.group, keep: args.keep.clone() };
     let threads = threads(args.threads.map_or(0, usize::from))?;
     let interrupted = to.clone();
@@ -82,15 +89,49 @@ pub(crate) fn convert(args: &ConvertArgs, out: &mut dyn Write) -> Result<(), Err
         remove_temporaries(&interrupted);
         std::process::exit(INTERRUPTED);
     });
-    let progress = bar("converting", gguf.tensors().len());
-    let reports = threads.install(|| convert_file(&gguf, to, &options, &mut |_| progress.step(1)));
-    drop(progress);
-    let reports = reports.map_err(|e| Error::convert(from, to, e))?;
+    let reports = threads.install(|| input.convert(from, to, &options))?;
     let summary = Summary::new(&reports);
     if args.json {
         return Ok(writeln!(out, "{}", json_report(args, &summary, &reports))?);
     }
     show(args, &summary, &reports, out)
+}
+
+/// What is converted.
+enum Input {
+    File(MappedFile),
+    Folder(Folder),
+}
+
+impl Input {
+    fn open(path: &Path) -> Result<Self, Error> {
+        if path.is_dir() {
+            let folder = Folder::open(path);
+            let wrong = |e| Error::convert(path, path, ConvertError::Folder(e));
+            return Ok(Self::Folder(folder.map_err(wrong)?));
+        }
+        Ok(Self::File(MappedFile::open(path)?))
+    }
+
+    fn convert(
+        &self,
+        from: &Path,
+        to: &Path,
+        options: &ConvertOptions,
+    ) -> Result<Vec<TensorReport>, Error> {
+        let reports = match self {
+            Self::File(file) => {
+                let gguf = file.gguf()?;
+                let progress = bar("converting", gguf.tensors().len());
+                convert_file(&gguf, to, options, &mut |_| progress.step(1))
+            }
+            Self::Folder(folder) => {
+                let progress = bar("converting", folder.tensors());
+                convert_folder(folder, to, options, &mut |_| progress.step(1))
+            }
+        };
+        reports.map_err(|e| Error::convert(from, to, e))
+    }
 }
 
 /// Refuses an output that is the input, or is there already.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use trilane::std::convert::ConvertError;
+use trilane::std::convert::folder::FolderError;
 use trilane::std::gguf_writer::WriteError;
 use trilane::std::mapped::OpenError;
 
@@ -62,6 +63,8 @@ impl Error {
             ConvertError::Pattern(_) | ConvertError::Lane(_) => {
                 Self::Usage(format!("{}: {error}", from.display()))
             }
+            ConvertError::Folder(FolderError::Io { path, error }) => Self::io(&path, error),
+            ConvertError::Folder(FolderError::Format { path, what }) => Self::file(&path, what),
             error => Self::file(from, error),
         }
     }

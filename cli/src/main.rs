@@ -5,6 +5,7 @@ mod calibrate;
 mod classify;
 mod convert;
 mod demo;
+mod embed;
 mod error;
 mod export;
 mod generate;
@@ -40,6 +41,7 @@ Examples:
   trilane perplexity nested.gguf --text sample.txt --lane bit3
   trilane verify nested.gguf
   trilane classify models/digits.gguf --data models/digits-test.bin
+  trilane embed minilm.gguf --text 'A cat sits on the mat.'
   trilane export nested.gguf --target esp32 --out firmware
 
 Exit codes: 0 done, 1 failed (results differ, for one), 2 wrong arguments, 3 a file's contents are
@@ -61,6 +63,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     Perplexity(perplexity::PerplexityArgs),
     Classify(classify::ClassifyArgs),
+    Embed(embed::EmbedArgs),
 }
 
 fn main() -> ExitCode {
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::verify(&args, &mut out),
         Command::Perplexity(args) => perplexity::perplexity(&args, &mut out),
         Command::Classify(args) => classify::classify(&args, &mut out),
+        Command::Embed(args) => embed::embed(&args, &mut out),
     };
     let result = result.and_then(|()| Ok(out.flush()?));
     match result {

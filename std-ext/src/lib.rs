@@ -1,10 +1,12 @@
 //! What trilane needs an operating system for: the processor's level, threads, mapped files, the
-//! GGUF writer, conversion, texts as tokens and texts that go on, the memory of decoders, and
+//! GGUF writer, conversion, embeddings, texts as tokens and texts that go on, the memory of decoders, and
 //! measuring models.
 
 pub mod calibrate;
 pub mod classify;
 pub mod convert;
+#[cfg(feature = "mapped")]
+pub mod embedding;
 pub mod eval;
 pub mod generation;
 pub mod gguf_writer;

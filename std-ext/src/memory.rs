@@ -1,9 +1,9 @@
-//! The memory that a decoder borrows, from the heap.
+//! The memory that a model borrows, from the heap.
 
 use bytemuck::allocation::try_zeroed_slice_box;
 use std::fmt;
 use trilane_core::gguf::Gguf;
-use trilane_core::model::{Header, Layer, Line, ModelError};
+use trilane_core::model::{EncoderHeader, Header, Layer, Line, ModelError};
 
 /// Places for the layers of a file's model.
 ///
@@ -18,7 +18,19 @@ pub fn layers<'m>(file: &Gguf<'m>, header: &Header) -> Vec<Layer<'m>> {
 /// # Errors
 /// [`ModelError::Memory`] when the system does not have that much, with the lines found as 0.
 pub fn arena(header: &Header, capacity: usize) -> Result<Box<[Line]>, ModelError> {
-    let expected = header.arena_lines(capacity).unwrap_or(usize::MAX);
+    lines(header.arena_lines(capacity))
+}
+
+/// As [`arena`], for an encoder.
+///
+/// # Errors
+/// As [`arena`].
+pub fn encoder_arena(header: &EncoderHeader, capacity: usize) -> Result<Box<[Line]>, ModelError> {
+    lines(header.arena_lines(capacity))
+}
+
+fn lines(expected: Option<usize>) -> Result<Box<[Line]>, ModelError> {
+    let expected = expected.unwrap_or(usize::MAX);
     let error = ModelError::Memory { what: "the arena (lines of 64 bytes)", expected, actual: 0 };
     if expected > isize::MAX as usize / size_of::<Line>() {
         return Err(error);

@@ -50,6 +50,11 @@ impl Folder {
         Ok(Self { path: path.into(), config, files })
     }
 
+    /// The most tensors that are converted: those of all files.
+    pub fn tensors(&self) -> usize {
+        Tensors::new(&self.files).map_or(0, |tensors| tensors.len())
+    }
+
     /// The model as GGUF has it.
     fn source(&self) -> Result<Source<'_>, ConvertError> {
         let tensors = Tensors::new(&self.files).map_err(ConvertError::Folder)?;

@@ -40,6 +40,7 @@ impl<'a> Plan<'a> {
             let keep = options.keep.iter().position(|(pattern, _)| matches(pattern, &tensor.name));
             let (top, floor) = match keep.and_then(|i| options.keep.get(i)) {
                 None if options.lane == PrecisionLane::Float32 => (None, lowest),
+                None if tensor.is_table(all) => (Some(options.lane), options.lane),
                 None => (Some(options.lane), lowest),
                 Some((_, PrecisionLane::Float32)) => (None, lowest),
                 Some((_, lane)) => (Some(*lane), *lane),

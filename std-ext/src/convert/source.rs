@@ -9,6 +9,9 @@ use trilane_core::model::keys;
 /// Alignment of the file that is written.
 const ALIGNMENT: u32 = 64;
 
+/// The table of learnt positions.
+const POSITIONS: &str = "position_embd.weight";
+
 /// A model that is to be stored in a new file.
 pub(super) struct Source<'a> {
     /// The new file, with the model's metadata.
@@ -26,6 +29,13 @@ pub(super) struct SourceTensor<'a> {
 }
 
 impl SourceTensor<'_> {
+    /// Whether a token reads one row of it and no more, so that a low lane would save nothing: the
+    /// embedding tables of encoders, the only models that have positions and types.
+    pub(super) fn is_table(&self, all: &[SourceTensor<'_>]) -> bool {
+        const TABLES: [&str; 3] = ["token_embd.weight", "token_types.weight", POSITIONS];
+        TABLES.contains(&&*self.name) && all.iter().any(|tensor| tensor.name == POSITIONS)
+    }
+
     /// Weights in a row.
     pub(super) fn cols(&self) -> usize {
         self.dims.first().map_or(0, |&cols| cols as usize)

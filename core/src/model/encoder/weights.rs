@@ -123,6 +123,28 @@ impl<'a, 'm> EncoderWeights<'a, 'm> {
         })
     }
 
+    /// The same weights, with their layers where the caller has moved them: for owners that keep
+    /// both side by side.
+    ///
+    /// # Errors
+    /// [`ModelError::Memory`] for another number of layers.
+    pub fn with_layers<'b>(
+        &self,
+        layers: &'b [EncoderLayer<'m>],
+    ) -> Result<EncoderWeights<'b, 'm>, ModelError> {
+        let (expected, actual) = (self.header.layers, layers.len());
+        if expected != actual {
+            return Err(ModelError::Memory { what: "layers", expected, actual });
+        }
+        Ok(EncoderWeights { layers, ..*self })
+    }
+
+    /// The weights without their layers, to be kept beside them: see
+    /// [`with_layers`](Self::with_layers).
+    pub fn without_layers<'b>(&self) -> EncoderWeights<'b, 'm> {
+        EncoderWeights { layers: &[], ..*self }
+    }
+
     /// The header.
     pub fn header(&self) -> &EncoderHeader {
         &self.header

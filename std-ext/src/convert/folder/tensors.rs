@@ -29,6 +29,11 @@ impl<'a> Tensors<'a> {
         self.files.iter().find_map(|file| file.tensor(name).ok())
     }
 
+    /// Tensors in all files.
+    pub(super) fn len(&self) -> usize {
+        self.files.iter().map(SafeTensors::len).sum()
+    }
+
     /// Whether some file holds a tensor.
     pub(super) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
