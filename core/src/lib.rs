@@ -11,6 +11,7 @@
 //! | [`nn`] | linear layers, norms, rotary positions, attention with a cache, gated blocks |
 //! | [`gguf`] | GGUF files, read in place |
 //! | [`model`] | the llama-family decoder, the perceptron, tokenizer, sampler and digests |
+//! | [`pi`] | calibration, dither, drift, angles and schedules from π, each with its figure |
 //!
 //! **Memory** is the caller's: types borrow, and say how much scratch they need in a `const fn` or
 //! from a file's header. **Numerics**: every public function is *Exact* (integers), *Ordered* (IEEE
@@ -42,4 +43,5 @@ pub mod lane;
 pub mod math;
 pub mod model;
 pub mod nn;
+pub mod pi;
 pub mod quant;
