@@ -6,9 +6,23 @@
 
 use core::fmt;
 
+mod assignment;
+mod graduation;
 mod nested;
+mod packed;
+mod target;
+mod telemetry;
 
+pub use assignment::Lanes;
+pub use graduation::{
+    GraduationConfig, GraduationDecision, GraduationError, GraduationMetrics, GraduationPolicy,
+};
 pub use nested::{dequantize_row, quantize_nested_row};
+pub use packed::{
+    LaneQuantizer, QuantizedBlock, Quantizer, Quantizer3Bit, Quantizer5Bit, Quantizer7Bit,
+};
+pub use target::{HardwareTarget, LaneConfig};
+pub use telemetry::{LaneTelemetry, LayerTelemetry};
 
 /// How precisely the weights of a layer are read. Ordered from the fewest bits to the most.
 ///

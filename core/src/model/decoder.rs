@@ -3,9 +3,12 @@
 use super::arena::{Buffers, Line, SparseBuffers};
 use super::sparse::{self, FeedForwardMode};
 use super::{ModelError, Weights};
+use crate::error::ShapeError;
 use crate::kernel::{Backend, Pool};
-use crate::lane::PrecisionLane;
-use crate::nn::{self, FeedForward, Input, KvCache, Linear, LinearError, NormError, Rope, SparseReads};
+use crate::lane::{Lanes, PrecisionLane};
+use crate::nn::{
+    self, FeedForward, Input, KvCache, Linear, LinearError, NormError, Rope, SparseReads,
+};
 use crate::quant::{ActivationsBuf, QuantError};
 
 /// Called after each layer with its index and output, and after the last one with the number of
@@ -124,37 +127,39 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         self.reads
     }
 
-    /// Takes one token and gives the logits of the next, at a lane.
+    /// Takes one token and gives the logits of the next, at one lane or at a lane for each layer.
     ///
-    /// The same bits for every backend and pool. Integer layers Exact, float layers Ordered.
+    /// Keys and values in the cache stay as the lanes of their own tokens made them. The same bits
+    /// for every backend and pool. Integer layers Exact, float layers Ordered.
     ///
     /// # Errors
     /// [`ModelError::Token`] for a token outside the vocabulary, [`ModelError::Cache`] when the
     /// context is full, [`ModelError::Diverged`] when a value, or the sum of squares of a norm, is
     /// not finite, [`ModelError::Lane`] or [`ModelError::Backend`] when the model cannot be
-    /// computed with at the lane (see [`Weights::check_computable`]). After an error the sequence is
-    /// as before the call.
-    pub fn forward(
+    /// computed with at a lane (see [`Weights::check_computable`]), [`ModelError::Compute`] when
+    /// there is not one lane for each layer and one for the output. After an error the sequence is as
+    /// before the call.
+    pub fn forward<'l>(
         &mut self,
         pool: &dyn Pool,
         token: u32,
-        lane: PrecisionLane,
+        lanes: impl Into<Lanes<'l>>,
     ) -> Result<&mut [f32], ModelError> {
-        self.forward_observed(pool, token, lane, &mut |_, _| {})
+        self.forward_observed(pool, token, lanes, &mut |_, _| {})
     }
 
     /// [`forward`](Self::forward), showing every layer's output on the way.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
-    pub fn forward_observed(
+    pub fn forward_observed<'l>(
         &mut self,
         pool: &dyn Pool,
         token: u32,
-        lane: PrecisionLane,
+        lanes: impl Into<Lanes<'l>>,
         observe: Observer<'_>,
     ) -> Result<&mut [f32], ModelError> {
-        self.step(pool, token, lane, observe, &mut |_, _, _| {})
+        self.step(pool, token, lanes.into(), observe, &mut |_, _, _| {})
     }
 
     /// [`forward`](Self::forward), showing the input and the hidden layer of every feed-forward
@@ -169,14 +174,14 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         lane: PrecisionLane,
         record: Recorder<'_>,
     ) -> Result<&mut [f32], ModelError> {
-        self.step(pool, token, lane, &mut |_, _| {}, record)
+        self.step(pool, token, lane.into(), &mut |_, _| {}, record)
     }
 
     fn step(
         &mut self,
         pool: &dyn Pool,
         token: u32,
-        lane: PrecisionLane,
+        lanes: Lanes<'_>,
         observe: Observer<'_>,
         record: Recorder<'_>,
     ) -> Result<&mut [f32], ModelError> {
@@ -185,11 +190,13 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         if row >= header.vocabulary {
             return Err(ModelError::Token { token, vocabulary: header.vocabulary });
         }
-        self.lanes.get(lane as usize).copied().unwrap_or(Ok(()))?;
-        self.weights.token_embd.row(lane, row, self.x)?;
+        self.check_lanes(lanes)?;
+        let outside = lanes.of(header.layers).unwrap_or(PrecisionLane::Bit3);
+        self.weights.token_embd.row(outside, row, self.x)?;
         let rope = Rope::new(self.cache.len(), header.rope_base, self.cos, self.sin);
         let attention = header.attention;
         for (l, layer) in self.weights.layers.iter().enumerate() {
+            let lane = lanes.of(l).unwrap_or(outside);
             let run = Run { backend: self.backend, pool, lane, layer: l };
             run.norm(self.x, layer.attn_norm, header.norm_eps, self.normed)?;
             {
@@ -257,7 +264,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
             add(self.x, self.delta);
             observe(l, self.x);
         }
-        let run = Run { backend: self.backend, pool, lane, layer: header.layers };
+        let run = Run { backend: self.backend, pool, lane: outside, layer: header.layers };
         run.norm(self.x, self.weights.output_norm, header.norm_eps, self.normed)?;
         let output = self.weights.output;
         let input = run.input(self.normed, &mut self.integers, &[&output])?;
@@ -268,6 +275,22 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         observe(header.layers, self.logits);
         self.cache.commit()?;
         Ok(self.logits)
+    }
+
+    /// Whether every layer has a lane, and one that can be computed with.
+    fn check_lanes(&self, lanes: Lanes<'_>) -> Result<(), ModelError> {
+        let computable =
+            |lane: PrecisionLane| self.lanes.get(lane as usize).copied().unwrap_or(Ok(()));
+        match lanes {
+            Lanes::All(lane) => computable(lane),
+            Lanes::Each(lanes) => {
+                let (expected, actual) = (self.weights.header().layers + 1, lanes.len());
+                if expected != actual {
+                    return Err(ShapeError::Length { expected, actual }.into());
+                }
+                lanes.iter().try_for_each(|&lane| computable(lane))
+            }
+        }
     }
 }
 

@@ -168,8 +168,19 @@ impl<'a, 'm> Weights<'a, 'm> {
     /// [`ModelError::Lane`] when a tensor is not stored at that lane.
     pub fn bytes_per_token(&self, lane: PrecisionLane) -> Result<usize, ModelError> {
         self.check_lane(lane)?;
-        let mut bytes = (2 * self.header.layers + 1) * self.header.dim * size_of::<f32>();
-        for (name, linear) in self.linears() {
+        (0..=self.header.layers).map(|layer| self.layer_bytes(layer, lane)).sum()
+    }
+
+    /// Bytes of weights that one token reads of a layer at a lane; the number of layers stands for
+    /// what lies outside of them: the output matrix, a row of the embedding table and a norm.
+    ///
+    /// # Errors
+    /// [`ModelError::Lane`] when a tensor is not stored at that lane.
+    pub fn layer_bytes(&self, layer: usize, lane: PrecisionLane) -> Result<usize, ModelError> {
+        let inside = (layer < self.header.layers).then_some(layer);
+        let norms = if inside.is_some() { 2 } else { 1 };
+        let mut bytes = norms * self.header.dim * size_of::<f32>();
+        for (name, linear) in self.linears().filter(|(name, _)| name.layer == inside) {
             let all = linear.bytes(lane).map_err(|_| ModelError::Lane { name, lane })?;
             let embedding = name.layer.is_none() && name.part == "token_embd";
             bytes += if embedding { all / linear.rows().max(1) } else { all };
