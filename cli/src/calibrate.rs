@@ -140,6 +140,12 @@ pub(crate) fn calibrate(args: &CalibrateArgs, out: &mut dyn Write) -> Result<(),
     fs::remove_file(&floats).map_err(|e| Error::io(&floats, e))?;
     converted?;
     let size = to.metadata().map_err(|e| Error::io(to, e))?.len() as usize;
-    writeln!(out, "{} tokens read at {lane}; wrote {} ({})", recording.tokens, to.display(), bytes(size))?;
+    writeln!(
+        out,
+        "{} tokens read at {lane}; wrote {} ({})",
+        recording.tokens,
+        to.display(),
+        bytes(size)
+    )?;
     Ok(())
 }

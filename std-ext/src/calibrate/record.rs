@@ -120,9 +120,8 @@ fn importance(
     let header = weights.header();
     let mut squares = vec![0.0f64; header.hidden];
     let mut row = vec![0.0; header.hidden];
-    let found = weights
-        .linears()
-        .find(|(name, _)| name.layer == Some(layer) && name.part == "ffn_down");
+    let found =
+        weights.linears().find(|(name, _)| name.layer == Some(layer) && name.part == "ffn_down");
     if let Some((_, down)) = found {
         for i in 0..down.rows() {
             down.row(lane, i, &mut row)?;

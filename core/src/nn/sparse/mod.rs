@@ -269,7 +269,11 @@ impl Neurons<'_> {
             Ok::<_, LinearError>(row(&self.gate, gate, lane)? + up + row(&self.down, None, lane)?)
         };
         let (five, three) = (lane.min(PrecisionLane::Bit5), lane.min(PrecisionLane::Bit3));
-        Ok(Costs { neuron: [neuron(lane)?, neuron(five)?, neuron(three)?], prediction: 0, dense: 0 })
+        Ok(Costs {
+            neuron: [neuron(lane)?, neuron(five)?, neuron(three)?],
+            prediction: 0,
+            dense: 0,
+        })
     }
 }
 
