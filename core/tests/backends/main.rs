@@ -44,6 +44,7 @@ mod levels;
 mod planes;
 mod quantize;
 mod random;
+mod sparse;
 
 /// Checks a property on one instruction set, or skips it.
 fn run(isa: Isa, property: fn(Level)) {

@@ -17,8 +17,8 @@ const SMALLEST: f32 = f32::from_bits((127 - 100) << 23);
 
 /// The hidden values of chosen neurons as integers, `h ≈ q · step`.
 ///
-/// `q = round(h · 32767 / max|h|)`, ties to even, halved (half up) as often as it takes for
-/// Σ|q| + n < 2²⁴. `h` is left as it was. Ordered.
+/// `q = round(h · 32767 / max|h|)`, ties to even, halved (half up) as often as it takes for Σ|q|
+/// and the number of those that are not 0 to stay below 2²⁴ in sum: zeros change nothing. Ordered.
 ///
 /// # Errors
 /// [`LinearError::Quant`] when a value is not finite.
@@ -29,13 +29,14 @@ fn integers(h: &[f32], q: &mut [i16]) -> Result<f32, LinearError> {
         return Ok(0.0);
     }
     let inverse = LARGEST / max;
-    let mut sum = 0u64;
+    let (mut sum, mut some) = (0u64, 0u64);
     for (q, h) in q.iter_mut().zip(h) {
         *q = crate::math::round_half_even(h * inverse) as i16;
         sum += u64::from(q.unsigned_abs());
+        some += u64::from(*q != 0);
     }
     let mut shift = 0;
-    while (sum >> shift) + h.len() as u64 >= LARGEST_SUM && shift < 15 {
+    while (sum >> shift) + some >= LARGEST_SUM && shift < 15 {
         shift += 1;
     }
     if shift > 0 {

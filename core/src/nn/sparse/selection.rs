@@ -206,13 +206,16 @@ fn distribute(scores: &[f32], limits: [Limit; 3], rows: &mut [u32]) -> Counts {
     let mut equal = limits.map(|limit| if limit.bits == 0 { 0 } else { limit.equal });
     let mut level = |score: f32| {
         let bits = score.to_bits();
-        limits.iter().zip(&mut equal).position(|(limit, equal)| {
+        // Limits are cumulative: each counts the equal ones that those before it take.
+        let mut within = [false; 3];
+        for ((limit, equal), within) in limits.iter().zip(&mut equal).zip(&mut within) {
+            *within = bits > limit.bits;
             if bits == limit.bits && *equal > 0 {
                 *equal -= 1;
-                return true;
+                *within = true;
             }
-            bits > limit.bits
-        })
+        }
+        within.iter().position(|&within| within)
     };
     // One list after the other would judge each neuron three times: the first list grows from the
     // front, the second and third are marked and sorted out afterwards.
@@ -280,4 +283,112 @@ fn factors([c7, c5, c3]: [usize; 3]) -> [f32; 3] {
         factor(c5.saturating_sub(c3), e3 - e5),
         factor(c3, 1.0 - e3),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    const COSTS: Costs = Costs { neuron: [100, 70, 40], prediction: 500, dense: 10_000 };
+
+    fn selected(selection: Selection, scores: &[f32]) -> (Vec<u32>, Counts) {
+        let mut rows = vec![u32::MAX; scores.len()];
+        let counts = select(selection, scores, COSTS, &mut rows);
+        rows.truncate(counts.iter().sum());
+        (rows, counts)
+    }
+
+    /// Predictions with many equal ones, zeros among them.
+    fn scores(len: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 28) as f32 * 0.25
+        };
+        (0..len).map(next).collect()
+    }
+
+    /// By sorting: descending, the earlier of equal ones first, without zeros.
+    fn naive(scores: &[f32], counts: [usize; 3]) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..scores.len() as u32).collect();
+        order.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b)));
+        order.retain(|&i| scores[i as usize] > 0.0);
+        let mut rest = &order[..];
+        let mut all = Vec::new();
+        for count in counts {
+            let (list, after) = rest.split_at(count.min(rest.len()));
+            let mut list = list.to_vec();
+            list.sort_unstable();
+            all.extend(list);
+            rest = after;
+        }
+        all
+    }
+
+    #[test]
+    fn the_largest_are_those_of_a_sorted_list() {
+        for (len, seed) in [(0, 1), (1, 2), (2, 3), (10, 4), (64, 5), (100, 6), (1000, 7)] {
+            let scores = scores(len, seed);
+            for k in [0, 1, 2, 5, len / 3, len.saturating_sub(1), len, len + 5] {
+                let (rows, counts) = selected(Selection::TopK(k), &scores);
+                assert_eq!(rows, naive(&scores, [k, 0, 0]), "{k} of {len}");
+                assert_eq!(counts[1..], [0, 0]);
+            }
+            for shares in [[0.5, 0.25, 0.25], [0.25, 0.5, 0.0], [0.0, 0.25, 0.5], [0.0; 3]] {
+                let upto = |n: usize| share_of(shares[..n].iter().sum(), len);
+                let counts = [upto(1), upto(2) - upto(1), upto(3) - upto(2)];
+                let (rows, _) = selected(Selection::Lanes(shares), &scores);
+                assert_eq!(rows, naive(&scores, counts), "{shares:?} of {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn thresholds_take_what_reaches_them() {
+        let scores = [0.0, 0.5, 0.25, 1.0, 0.5];
+        assert_eq!(selected(Selection::Threshold(0.5), &scores).0, [1, 3, 4]);
+        assert_eq!(selected(Selection::Threshold(0.0), &scores).0, [1, 2, 3, 4]);
+        assert_eq!(selected(Selection::Threshold(2.0), &scores).0, []);
+        assert_eq!(selected(Selection::All, &scores).0, [0, 1, 2, 3, 4]);
+    }
+
+    /// Never more than the budget, more with more of it, and higher lanes for higher predictions.
+    #[test]
+    fn bytes_are_spent_and_not_exceeded() {
+        let scores: Vec<f32> = (0..100).map(|i| 0.93f32.powi(i * 37 % 100)).collect();
+        let mut before = 0;
+        for percent in 0..=110 {
+            let share = (percent as f32 / 100.0).min(1.0);
+            let (rows, counts) = selected(Selection::Bytes(share), &scores);
+            let spent: usize = counts.iter().zip(COSTS.neuron).map(|(n, c)| n * c).sum();
+            assert!(spent == 0 || spent + COSTS.prediction <= (share * 10_000.0) as usize);
+            assert!(spent >= before, "{percent}%");
+            before = spent;
+            let lists = [&rows[..counts[0]], &rows[counts[0]..][..counts[1]]];
+            let least = |list: &[u32]| list.iter().map(|&i| scores[i as usize]).fold(2.0, f32::min);
+            let most = |list: &[u32]| list.iter().map(|&i| scores[i as usize]).fold(0.0, f32::max);
+            assert!(least(lists[0]) >= most(lists[1]));
+            assert!(least(lists[1]) >= most(&rows[counts[0] + counts[1]..]));
+        }
+        // Nearly all of the budget is used, up to the cost of a neuron.
+        assert!(before > 9_000, "{before}");
+    }
+
+    #[test]
+    fn numbers_outside_their_range_are_refused() {
+        for selection in [
+            Selection::Share(-0.1),
+            Selection::Bytes(1.5),
+            Selection::Share(f32::NAN),
+            Selection::Threshold(-1.0),
+            Selection::Threshold(f32::INFINITY),
+            Selection::Lanes([0.5, 0.5, 0.5]),
+        ] {
+            assert!(SparsityConfig::new(selection).is_err(), "{selection:?}");
+        }
+        assert!(SparsityConfig::with_target_sparsity(1.0).is_ok());
+        assert!(SparsityConfig::with_threshold(0.0).is_ok());
+    }
 }
