@@ -7,8 +7,9 @@
 //! the masks' bytes of eight weights, and an affine product transposes their bits.
 
 use super::block::{BITS3, BITS5, BITS7, BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD, limit};
+use super::combine::{Pair, Tile};
 use super::scalar;
-use crate::digits::{BLOCK_UNITS, Group, LaneView};
+use crate::digits::{BLOCK, BLOCK_UNITS, Group, LaneView, UNIT};
 use crate::quant::Activations;
 use core::arch::x86_64::*;
 
@@ -70,11 +71,7 @@ static HIGH_INDEX: [[u8; 64]; 4] = [high_index(1), high_index(2), high_index(3),
 
 // More rows at a time save loads of activations, but each reads as many streams as it has planes.
 super::block::lane_matvec!("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni", rows 4 4 2 1);
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
-pub(super) fn combine(parts: &[super::Terms<'_>], first: usize, y: &mut [i32]) {
-    scalar::combine(parts, first, y);
-}
+super::combine::combine!("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni");
 
 /// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
@@ -234,17 +231,21 @@ fn activations(b: &BlockPtr, p: usize) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
 #[inline]
 fn nested<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __m512i {
+    let codes = codes::<LANE, FULL>(b);
+    let add = |sum, p: usize| _mm512_dpbusd_epi32(sum, codes[p], activations(b, p));
+    let zero = _mm512_setzero_si512();
+    let low = add(add(zero, 0), 1);
+    let high = add(add(if GROUP == 32 { zero } else { low }, 2), 3);
+    scaled::<GROUP, FULL>(low, high, b)
+}
+
+/// Seven-bit codes of the four positions; what the lane does not read is zero.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
+#[inline]
+fn codes<const LANE: u8, const FULL: bool>(b: &BlockPtr) -> [__m512i; 4] {
     // Where a tier is not read stands one that is; its bits are not rotated into the code.
-    let d2 = plane::<FULL>(
-        b,
-        if LANE & THIRD != 0 {
-            2
-        } else if LANE & SECOND != 0 {
-            1
-        } else {
-            0
-        },
-    );
+    let lowest = if LANE & THIRD != 0 { 2 } else { usize::from(LANE & SECOND != 0) };
+    let d2 = plane::<FULL>(b, lowest);
     let d1 = if LANE & SECOND != 0 { plane::<FULL>(b, 1) } else { d2 };
     let d0 = if LANE & FIRST != 0 { plane::<FULL>(b, 0) } else { d1 };
     let high = if LANE & FIRST != 0 { high_bits::<FULL>(b) } else { d0 };
@@ -254,7 +255,7 @@ fn nested<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __
         _mm512_ternarylogic_epi32::<0xCA>(mask, d0, high)
     });
     macro_rules! position {
-        ($acc:expr, $p:literal) => {{
+        ($p:literal) => {{
             // `a` where the mask of the first tiers has ones, else `b`.
             let select = |tiers, a, b| {
                 let mask = _mm512_set1_epi8(tiers_mask(tiers, $p));
@@ -268,17 +269,10 @@ fn nested<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __
                 _ => d1,
             };
             let rotation = const { rotation($p, bits(LANE)) };
-            let code = _mm512_gf2p8affine_epi64_epi8::<0>(digits, _mm512_set1_epi64(rotation));
-            _mm512_dpbusd_epi32($acc, code, activations(b, $p))
+            _mm512_gf2p8affine_epi64_epi8::<0>(digits, _mm512_set1_epi64(rotation))
         }};
     }
-    let zero = _mm512_setzero_si512();
-    let low = position!(zero, 0);
-    let low = position!(low, 1);
-    let high = if GROUP == 32 { zero } else { low };
-    let high = position!(high, 2);
-    let high = position!(high, 3);
-    scaled::<GROUP, FULL>(low, high, b)
+    [position!(0), position!(1), position!(2), position!(3)]
 }
 
 /// `low · scale + high · scale'` for groups of 32; `high`, which holds both, for the others.
@@ -367,4 +361,121 @@ fn offset_dot(group: Group, scales: &[u8], x: &Activations<'_>) -> i64 {
         total = _mm512_add_epi64(total, _mm512_mul_epi32(odd(sums), odd(multipliers)));
     }
     _mm512_reduce_add_epi64(total)
+}
+
+/// The sums of a tile over a block, see [`combine`](super::combine).
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
+#[inline]
+fn columns<const LANE: u8, const GROUP: u8>(
+    tile: &Tile,
+    block: usize,
+    units: usize,
+    sums: &mut [i32; BLOCK],
+) {
+    if units == BLOCK_UNITS {
+        block_columns::<LANE, GROUP, true>(tile, block, units, sums);
+    } else {
+        block_columns::<LANE, GROUP, false>(tile, block, units, sums);
+    }
+}
+
+/// The body of `columns`, for a block that may be FULL or not.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
+#[inline]
+fn block_columns<const LANE: u8, const GROUP: u8, const FULL: bool>(
+    tile: &Tile,
+    block: usize,
+    units: usize,
+    sums: &mut [i32; BLOCK],
+) {
+    // Of each position: even and odd bytes of the first eight, then of the last eight.
+    let mut products = [[_mm512_setzero_si512(); 4]; 4];
+    let mut factors = [_mm512_setzero_si512(); 2];
+    let byte = _mm512_set1_epi16(0xFF);
+    for pair in tile.pairs() {
+        let pair = pair.at::<GROUP>(block, units);
+        let k = pair_factors::<GROUP, FULL>(&pair);
+        for (sum, k) in factors.iter_mut().zip(k) {
+            *sum = _mm512_dpwssd_epi32(*sum, k, _mm512_set1_epi16(1));
+        }
+        let [a, b] = pair.rows.map(|row| {
+            if LANE == TERNARY { trits::<FULL>(&row) } else { codes::<LANE, FULL>(&row) }
+        });
+        for (p, products) in products.iter_mut().enumerate() {
+            let first = _mm512_unpacklo_epi16(a[p], b[p]);
+            let last = _mm512_unpackhi_epi16(a[p], b[p]);
+            let codes = [
+                _mm512_and_si512(first, byte),
+                _mm512_srli_epi16::<8>(first),
+                _mm512_and_si512(last, byte),
+                _mm512_srli_epi16::<8>(last),
+            ];
+            for (sum, codes) in products.iter_mut().zip(codes) {
+                *sum = _mm512_dpwssd_epi32(*sum, codes, k[p / 2]);
+            }
+        }
+    }
+    for (p, products) in products.into_iter().enumerate() {
+        let offset = _mm512_mullo_epi32(factors[p / 2], _mm512_set1_epi32(tile.zero));
+        let [a, b, c, d] = products.map(|sum| {
+            let steps = if LANE == TERNARY { sum } else { _mm512_slli_epi32::<1>(sum) };
+            _mm512_sub_epi32(steps, offset)
+        });
+        // Four columns of every unit in each, those of unit s in lane s; then sixteen of one unit.
+        let (q0, q1) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        let (q2, q3) = (_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+        let (low01, high01) =
+            (_mm512_shuffle_i32x4::<0x44>(q0, q1), _mm512_shuffle_i32x4::<0xEE>(q0, q1));
+        let (low23, high23) =
+            (_mm512_shuffle_i32x4::<0x44>(q2, q3), _mm512_shuffle_i32x4::<0xEE>(q2, q3));
+        let units = [
+            _mm512_shuffle_i32x4::<0x88>(low01, low23),
+            _mm512_shuffle_i32x4::<0xDD>(low01, low23),
+            _mm512_shuffle_i32x4::<0x88>(high01, high23),
+            _mm512_shuffle_i32x4::<0xDD>(high01, high23),
+        ];
+        let (cells, _) = sums.as_chunks_mut::<16>();
+        for (to, values) in cells.iter_mut().skip(p).step_by(UNIT / 16).zip(units) {
+            // SAFETY: sixteen integers.
+            unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), values) };
+        }
+    }
+}
+
+/// `⌊q · scale / 256 + ½⌋` of a pair of rows for a block, as pairs of 16-bit numbers, for positions
+/// {0, 1} and {2, 3}; `q` without group scales.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn pair_factors<const GROUP: u8, const FULL: bool>(pair: &Pair) -> [__m512i; 2] {
+    let q = _mm512_set1_epi32(pair.q);
+    if GROUP == 0 {
+        return [q; 2];
+    }
+    let [a, b] = pair.rows.map(|row| scale_bytes::<GROUP, FULL>(&row) as i64);
+    let bytes = _mm512_broadcast_i32x4(_mm_set_epi64x(b, a));
+    // Bytes `first + step·s` of both rows to the low bytes of a pair in lane s; 0x80 gives 0.
+    let factors = |first: u32, step: u32| {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|s| {
+            let at = first + step * s;
+            (0x8000_8000 | at | (at + 8) << 16) as i32
+        });
+        let index = _mm512_setr_epi32(a, a, a, a, b, b, b, b, c, c, c, c, d, d, d, d);
+        // Rounds q · (scale · 2⁷) / 2¹⁵.
+        _mm512_mulhrs_epi16(q, _mm512_slli_epi16::<7>(_mm512_shuffle_epi8(bytes, index)))
+    };
+    if GROUP == 32 { [factors(0, 2), factors(1, 2)] } else { [factors(0, 1); 2] }
+}
+
+/// Ternary codes of the four positions.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn trits<const FULL: bool>(b: &BlockPtr) -> [__m512i; 4] {
+    let v = plane::<FULL>(b, 0);
+    let mask = _mm512_set1_epi8(3);
+    [
+        _mm512_and_si512(v, mask),
+        _mm512_and_si512(_mm512_srli_epi16::<2>(v), mask),
+        _mm512_and_si512(_mm512_srli_epi16::<4>(v), mask),
+        _mm512_and_si512(_mm512_srli_epi16::<6>(v), mask),
+    ]
 }

@@ -4,17 +4,14 @@
 //! signed bytes, and a product with an activation (at most 127 · 127) fits 16 bits.
 
 use super::block::{BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD, limit};
+use super::combine::Tile;
 use super::scalar::{self, offset_dot};
-use crate::digits::{Group, LaneView};
+use crate::digits::{BLOCK, LaneView, UNIT};
 use crate::quant::Activations;
 use core::arch::aarch64::*;
 
 super::block::lane_matvec!("neon", rows 1 1 1 1);
-
-#[target_feature(enable = "neon")]
-pub(super) fn combine(parts: &[super::Terms<'_>], first: usize, y: &mut [i32]) {
-    scalar::combine(parts, first, y);
-}
+super::combine::combine!("neon");
 
 /// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "neon")]
@@ -206,4 +203,55 @@ fn high_bits(b: &BlockPtr, s: usize, p: usize) -> uint8x16_t {
     let bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040_2010_0804_0201));
     let bytes = vcombine_u8(vdup_n_u8(low), vdup_n_u8(high));
     vandq_u8(vtstq_u8(bytes, bit), vdupq_n_u8(0x40))
+}
+
+/// The sums of a tile over a block, see [`combine`](super::combine).
+#[target_feature(enable = "neon")]
+#[inline]
+fn columns<const LANE: u8, const GROUP: u8>(
+    tile: &Tile,
+    block: usize,
+    units: usize,
+    sums: &mut [i32; BLOCK],
+) {
+    let (all, _) = sums.as_chunks_mut::<UNIT>();
+    for (s, sums) in all.iter_mut().enumerate().take(units) {
+        // Of each position: four columns in each.
+        let mut products = [[vdupq_n_s32(0); 4]; 4];
+        // Σ k of positions {0, 1} and {2, 3}.
+        let mut factors = [0i32; 2];
+        for pair in tile.pairs() {
+            let pair = pair.at::<GROUP>(block, units);
+            for (b, q) in pair.rows.iter().zip(pair.factors()) {
+                let codes = if LANE == TERNARY { ternary(b, s) } else { nested::<LANE>(b, s) };
+                let k = [0, 1].map(|two| factor::<GROUP>(b, s, two, q));
+                factors = [0, 1].map(|two| factors[two].wrapping_add(i32::from(k[two])));
+                for (p, sums) in products.iter_mut().enumerate() {
+                    let low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(codes[p])));
+                    let high = vreinterpretq_s16_u16(vmovl_high_u8(codes[p]));
+                    let k = k[p / 2];
+                    sums[0] = vmlal_n_s16(sums[0], vget_low_s16(low), k);
+                    sums[1] = vmlal_high_n_s16(sums[1], low, k);
+                    sums[2] = vmlal_n_s16(sums[2], vget_low_s16(high), k);
+                    sums[3] = vmlal_high_n_s16(sums[3], high, k);
+                }
+            }
+        }
+        let (cells, _) = sums.as_chunks_mut::<4>();
+        for (i, (to, sum)) in cells.iter_mut().zip(products.as_flattened()).enumerate() {
+            let offset = vdupq_n_s32(factors[i / 8].wrapping_mul(tile.zero));
+            let steps = if LANE == TERNARY { *sum } else { vshlq_n_s32::<1>(*sum) };
+            // SAFETY: four integers.
+            unsafe { vst1q_s32(to.as_mut_ptr(), vsubq_s32(steps, offset)) };
+        }
+    }
+}
+
+/// `⌊q · scale / 256 + ½⌋` for positions 2·two and 2·two + 1 of unit `s`; `q` without group scales.
+#[inline(always)]
+fn factor<const GROUP: u8>(b: &BlockPtr, s: usize, two: usize, q: i32) -> i16 {
+    let at = if GROUP == 32 { 2 * s + two } else { s };
+    // SAFETY: a unit has two scales of 32 weights or one of 64.
+    let scale = || i32::from(unsafe { *b.scales.add(at) });
+    (if GROUP == 0 { q } else { (q * scale() + 128) >> 8 }) as i16
 }

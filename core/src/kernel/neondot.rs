@@ -1,17 +1,13 @@
 //! aarch64 Advanced SIMD with the dot product instructions (`sdot`).
 
 use super::block::Run;
+pub(super) use super::neon::combine;
 use super::neon::unit_dots;
 use super::scalar::{self, offset_dot};
-use crate::digits::{Group, LaneView};
+use crate::digits::LaneView;
 use crate::quant::Activations;
 
 super::block::lane_matvec!("neon,dotprod", rows 1 1 1 1);
-
-#[target_feature(enable = "neon,dotprod")]
-pub(super) fn combine(parts: &[super::Terms<'_>], first: usize, y: &mut [i32]) {
-    scalar::combine(parts, first, y);
-}
 
 /// Σ group scale · multiplier · Σ code · q for each row.
 #[target_feature(enable = "neon,dotprod")]

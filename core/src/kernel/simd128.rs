@@ -6,17 +6,14 @@
 //! than the registers hold are made anew each time, which costs several instructions.
 
 use super::block::{BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD, limit};
+use super::combine::Tile;
 use super::scalar::{self, offset_dot};
-use crate::digits::{BLOCK_UNITS, Group, LaneView};
+use crate::digits::{BLOCK, BLOCK_UNITS, LaneView, UNIT};
 use crate::quant::Activations;
 use core::arch::wasm32::*;
 
 super::block::lane_matvec!("simd128", rows 4 1 1 1);
-
-#[target_feature(enable = "simd128")]
-pub(super) fn combine(parts: &[super::Terms<'_>], first: usize, y: &mut [i32]) {
-    scalar::combine(parts, first, y);
-}
+super::combine::combine!("simd128");
 
 /// Σ group scale · multiplier · Σ code · q for each row. Not inlined, for the size of the module.
 #[target_feature(enable = "simd128")]
@@ -173,4 +170,113 @@ fn activations(b: &BlockPtr, s: usize, p: usize) -> [v128; 2] {
 fn plane(b: &BlockPtr, tier: usize, s: usize) -> v128 {
     // SAFETY: a block has 16 bytes a unit of each digit plane that the lane reads.
     unsafe { v128_load(b.digits[tier].add(16 * s).cast()) }
+}
+
+/// The sums of a tile over a block, see [`combine`](super::combine). Not inlined, for the size of
+/// the module.
+#[target_feature(enable = "simd128")]
+#[inline(never)]
+fn columns<const LANE: u8, const GROUP: u8>(
+    tile: &Tile,
+    block: usize,
+    units: usize,
+    sums: &mut [i32; BLOCK],
+) {
+    let (all, _) = sums.as_chunks_mut::<16>();
+    for (s, sums) in all.chunks_mut(UNIT / 16).enumerate().take(units) {
+        if let [a, b, c, d] = sums {
+            position_columns::<LANE, GROUP, 0>(tile, block, units, s, a);
+            position_columns::<LANE, GROUP, 1>(tile, block, units, s, b);
+            position_columns::<LANE, GROUP, 2>(tile, block, units, s, c);
+            position_columns::<LANE, GROUP, 3>(tile, block, units, s, d);
+        }
+    }
+}
+
+/// The sums over position `P` of unit `s`.
+#[target_feature(enable = "simd128")]
+#[inline]
+fn position_columns<const LANE: u8, const GROUP: u8, const P: usize>(
+    tile: &Tile,
+    block: usize,
+    units: usize,
+    s: usize,
+    sums: &mut [i32; 16],
+) {
+    // Even and odd bytes of the first eight, then of the last eight.
+    let mut products = [i32x4_splat(0); 4];
+    let mut factors = 0i32;
+    let byte = i16x8_splat(0xFF);
+    for pair in tile.pairs() {
+        let pair = pair.at::<GROUP>(block, units);
+        let [qa, qb] = pair.factors();
+        let [a, b] = &pair.rows;
+        let (ka, kb) = (factor::<GROUP>(a, s, P, qa), factor::<GROUP>(b, s, P, qb));
+        factors = factors.wrapping_add(ka + kb);
+        let k = i32x4_splat(ka & 0xFFFF | kb << 16);
+        let [a, b] = [a, b].map(|row| code::<LANE, P>(row, s));
+        let first = i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(a, b);
+        let last = i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(a, b);
+        let codes =
+            [v128_and(first, byte), u16x8_shr(first, 8), v128_and(last, byte), u16x8_shr(last, 8)];
+        for (sum, codes) in products.iter_mut().zip(codes) {
+            *sum = i32x4_add(*sum, i32x4_dot_i16x8(codes, k));
+        }
+    }
+    let offset = i32x4_splat(factors.wrapping_mul(tile.zero));
+    let [a, b, c, d] = products.map(|sum| {
+        let steps = if LANE == TERNARY { sum } else { i32x4_shl(sum, 1) };
+        i32x4_sub(steps, offset)
+    });
+    let values = [
+        i32x4_shuffle::<0, 4, 1, 5>(a, b),
+        i32x4_shuffle::<2, 6, 3, 7>(a, b),
+        i32x4_shuffle::<0, 4, 1, 5>(c, d),
+        i32x4_shuffle::<2, 6, 3, 7>(c, d),
+    ];
+    for (to, values) in sums.as_chunks_mut::<4>().0.iter_mut().zip(values) {
+        // SAFETY: four integers.
+        unsafe { v128_store(to.as_mut_ptr().cast(), values) };
+    }
+}
+
+/// `⌊q · scale / 256 + ½⌋` for position `p` of unit `s`; `q` without group scales.
+#[inline(always)]
+fn factor<const GROUP: u8>(b: &BlockPtr, s: usize, p: usize, q: i32) -> i32 {
+    let at = if GROUP == 32 { 2 * s + p / 2 } else { s };
+    // SAFETY: a unit has two scales of 32 weights or one of 64.
+    let scale = || i32::from(unsafe { *b.scales.add(at) });
+    if GROUP == 0 { q } else { (q * scale() + 128) >> 8 }
+}
+
+/// Codes of position `P` of unit `s`: ternary, or of seven bits; what the lane does not read is zero.
+#[target_feature(enable = "simd128")]
+#[inline]
+fn code<const LANE: u8, const P: usize>(b: &BlockPtr, s: usize) -> v128 {
+    if LANE == TERNARY {
+        return v128_and(u8x16_shr(plane(b, 0, s), 2 * P as u32), u8x16_splat(3));
+    }
+    // Digits of one position side by side, rotated left by 2p.
+    let mut merged = u8x16_splat(0);
+    for (tier, bits) in [0x30u8, 0x0C, 0x03].into_iter().enumerate() {
+        if LANE >> tier & 1 != 0 {
+            let mask = u8x16_splat(bits.rotate_left(2 * P as u32));
+            merged = v128_or(merged, v128_and(plane(b, tier, s), mask));
+        }
+    }
+    let digits = match P {
+        0 => merged,
+        1 => u8x16_shr(merged, 2),
+        2 => v128_or(u8x16_shr(merged, 4), u8x16_shl(merged, 4)),
+        _ => v128_or(u8x16_shr(merged, 6), u8x16_shl(merged, 2)),
+    };
+    if LANE & FIRST == 0 {
+        return digits;
+    }
+    // SAFETY: the high plane of a block is four masks of two bytes for each unit.
+    let mask = unsafe { v128_load16_splat(b.high.add(2 * (P * b.units + s)).cast()) };
+    let bytes = i8x16_shuffle::<0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1>(mask, mask);
+    let bit = u64x2_splat(0x8040_2010_0804_0201);
+    let is_set = u8x16_eq(v128_and(bytes, bit), bit);
+    v128_or(digits, v128_and(is_set, u8x16_splat(0x40)))
 }

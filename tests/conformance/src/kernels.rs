@@ -11,7 +11,7 @@ use trilane_core::model::{Digest, ModelError};
 use trilane_core::nn::LinearError;
 use trilane_core::quant::Activations;
 
-const GROUPS: [Group; 3] = [Group::Row, Group::G32, Group::G64];
+pub(crate) const GROUPS: [Group; 3] = [Group::Row, Group::G32, Group::G64];
 
 /// Columns on both sides of every boundary that a kernel has.
 const COLS: [usize; 12] = [1, 31, 64, 65, 130, 255, 256, 257, 400, 512, 1000, MOST_COLS];

@@ -11,6 +11,7 @@ mod kernels;
 mod matrix;
 mod models;
 mod random;
+mod sparse;
 
 use matrix::Planes;
 use trilane_core::kernel::Backend;
@@ -76,6 +77,9 @@ pub fn run(
         part(name, kernels::lane_products(backend, lane, memory)?);
     }
     part("matvec extremes", kernels::extremes(backend, memory)?);
+    part("refinements", sparse::refinements(backend, memory)?);
+    part("listed rows", sparse::listed_rows(backend, memory)?);
+    part("sums of rows", sparse::sums_of_rows(backend, memory)?);
     part("matvec floats", kernels::float_products(backend, memory));
     part("activations", kernels::activations(backend, memory)?);
     part("norms", kernels::norms(backend, memory));
