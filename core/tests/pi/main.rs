@@ -10,10 +10,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod angular;
 mod calibration;
 mod chaos;
 mod digits;
 mod dither;
+mod drift;
 mod random;
 mod weyl;
 

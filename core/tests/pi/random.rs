@@ -20,9 +20,16 @@ impl Random {
         from + (to - from) * self.unit()
     }
 
-    /// Normally distributed, mean 0 and variance 1 (Box and Muller 1958).
+    /// A number below `n`.
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        (self.bits() % n as u64) as usize
+    }
+
+    /// Nearly normally distributed, mean 0 and variance 1: the sum of twelve uniform numbers of ten
+    /// bits, less 6.
     pub(crate) fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.unit()).cos()
+        let (a, b) = (self.bits(), self.bits());
+        let sum = |bits: u64| (0..6).map(|i| bits >> (10 * i) & 1023).sum::<u64>();
+        (sum(a) + sum(b) + 6) as f64 / 1024.0 - 6.0
     }
 }
