@@ -110,14 +110,15 @@ const STEPS: (f32, f32) = (7.888_609e-31, 1.267_650_6e30);
 /// Rounds up with a probability equal to the fraction, by the linear sequence.
 ///
 /// `⌊x⌋ + 1` where `frac(π·n) < x − ⌊x⌋`, else `⌊x⌋`. The mean of N roundings of the same x differs
-/// from x by at most the discrepancy of N terms (Koksma 1942), which is O(log N / N) for random
-/// numbers' O(1/√N), so sums of rounded gradients keep what each of them loses.
+/// from x by at most the discrepancy of the N terms (Koksma 1942): measured 0.0097, 0.0065 and 0.000066
+/// at N = 10³, 10⁴ and 10⁵, where random numbers have about 1/√N. As 355/113 is so close to π, it falls
+/// off slowly before N = 113·292; `docs/pi.md` has the golden ratio, which does better, beside it.
 ///
 /// ```
 /// use trilane_core::pi::StochasticRounding;
 /// let mut rounding = StochasticRounding::new();
 /// let sum: i32 = (0..1_000).map(|_| rounding.round(0.3)).sum::<Result<_, _>>()?;
-/// assert!((sum - 300).abs() <= 6);
+/// assert!((sum - 300).abs() <= 10);
 /// # Ok::<(), trilane_core::pi::PiError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -196,7 +196,7 @@ type Inject = fn(&mut Random, u32) -> Injected;
 
 #[test]
 fn faults_are_found_and_honest_signals_raise_no_alarm() {
-    let blocks = if super::full() { 1_000_000 } else { 10_000 };
+    let blocks = if super::full() { 100_000 } else { 10_000 };
     println!("{blocks} blocks of each, in %: found, named rightly");
     println!("beside: published statistic of at least 2 | of what 1% of honest blocks exceed");
     for lane in PrecisionLane::NESTED {

@@ -10,6 +10,7 @@ mod functions;
 mod kernels;
 mod matrix;
 mod models;
+mod pi;
 mod random;
 mod sparse;
 
@@ -93,6 +94,7 @@ pub fn run(
         part(name, models::decoder(backend, models.shakespeare, lane, memory)?);
     }
     part("digits", models::perceptron(backend, models.digits, memory)?);
+    part("pi", pi::everything());
     report("all", all.value());
     Ok(all.value())
 }
