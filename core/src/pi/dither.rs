@@ -42,6 +42,7 @@ pub enum DitherMode {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dither {
+    sequence: WeylSequence,
     weyl: Weyl,
     step: f32,
     least: i8,
@@ -61,7 +62,12 @@ impl Dither {
     ) -> Result<Self, PiError> {
         check_parameter("dither step", step, STEPS.0, STEPS.1)?;
         check_parameter("greatest code", f32::from(greatest), f32::from(least) + 1.0, 127.0)?;
-        Ok(Self { weyl: Weyl::new(sequence), step, least, greatest })
+        Ok(Self { sequence, weyl: Weyl::new(sequence), step, least, greatest })
+    }
+
+    /// Goes to where value n of the signal comes next, so that codes can be read from anywhere.
+    pub const fn seek(&mut self, n: u64) {
+        self.weyl = Weyl::starting_at(self.sequence, n);
     }
 
     /// Rounds `x` to codes. Shapes: `codes` as `x`. Values beyond the codes' range saturate, so dither
@@ -219,6 +225,22 @@ mod tests {
             Err(PiError::Length { expected: 1, actual: 0 })
         );
         assert_eq!(dither, before);
+    }
+
+    #[test]
+    fn codes_can_be_read_from_anywhere() {
+        let x: [f32; 40] = core::array::from_fn(|i| 0.1 * i as f32 - 2.0);
+        for sequence in [WeylSequence::Linear, WeylSequence::Quadratic] {
+            let mut dither = Dither::new(sequence, 0.3, -16, 15).unwrap();
+            let (mut codes, mut all, mut end) = ([0; 40], [0.0; 40], [0.0; 15]);
+            dither.quantize(&x, &mut codes).unwrap();
+            dither.seek(0);
+            dither.dequantize(&codes, DitherMode::Subtractive, &mut all).unwrap();
+            dither.seek(25);
+            dither.dequantize(&codes[25..], DitherMode::Subtractive, &mut end).unwrap();
+            assert_eq!(all[25..], end);
+            assert!(x.iter().zip(all).all(|(x, y)| (x - y).abs() < 0.1501));
+        }
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub enum WeylSequence {
 /// do not carry; for linear terms that fails with probability `n·2⁻⁶⁴`. The tests show that the
 /// first 2²⁰ terms of both sequences agree in all 64 bits with a π of 192 bits.
 ///
-/// A term costs two 128-bit additions, since `π(n+1)² = πn² + π(2n+1)`; with n beyond 2⁶⁴ the
-/// sequence goes on modulo 2¹²⁸ without a period below 2⁶⁴ terms.
+/// A term costs two 128-bit additions, since `π(n+1)² = πn² + π(2n+1)`; counted on beyond n = 2⁶⁴,
+/// the terms go on modulo 1 all the same.
 ///
 /// ```
 /// use trilane_core::pi::{Weyl, WeylSequence};
