@@ -117,7 +117,7 @@ impl<B: Backend> Pieces<'_, '_, B> {
         mut self,
         each: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Outcome, GenerationError> {
-        while let Some(piece) = self.next() {
+        for piece in self.by_ref() {
             if each(&piece?).is_break() {
                 break;
             }

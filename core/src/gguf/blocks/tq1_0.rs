@@ -35,7 +35,7 @@ pub fn expand_block(block: &[u8; 54], out: &mut [f32; 256]) {
 fn trits<const N: usize>(bytes: &[u8], scale: f32, out: &mut [f32]) {
     for (weights, power) in out.as_chunks_mut::<N>().0.iter_mut().zip([1u8, 3, 9, 27, 81]) {
         for (weight, &byte) in weights.iter_mut().zip(bytes) {
-            let trit = u16::from(byte.wrapping_mul(power)) * 3 >> 8;
+            let trit = (u16::from(byte.wrapping_mul(power)) * 3) >> 8;
             *weight = scale * (f32::from(trit) - 1.0);
         }
     }
