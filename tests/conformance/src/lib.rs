@@ -5,6 +5,7 @@
 //! the same bits. The program needs no allocator, no files and no clock: firmware runs it as it is.
 #![no_std]
 
+mod block_types;
 mod blocks;
 mod functions;
 mod kernels;
@@ -82,6 +83,7 @@ pub fn run(
     part("listed rows", sparse::listed_rows(backend, memory)?);
     part("sums of rows", sparse::sums_of_rows(backend, memory)?);
     part("matvec floats", kernels::float_products(backend, memory));
+    part("block types", block_types::products(backend, memory)?);
     part("activations", kernels::activations(backend, memory)?);
     part("norms", kernels::norms(backend, memory));
     part("attention", blocks::attention(backend, memory)?);
