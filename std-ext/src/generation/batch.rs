@@ -25,9 +25,8 @@ pub struct Completion {
 /// Goes on with every prompt, each in a cache of its own, which is as long as its text can become.
 ///
 /// With the feature `parallel` the texts are spread over rayon's threads (inside
-/// [`Threads::install`](crate::threads::Threads::install) those of the pool), each computed by
-/// one. What comes of a prompt depends on no other, nor on the number of threads. Every text reads
-/// the weights for itself.
+/// `Threads::install` those of that pool), each computed by one. What comes of a prompt depends on
+/// no other, nor on the number of threads. Every text reads the weights for itself.
 ///
 /// # Errors
 /// Of each text its own: what [`ModelRunner::generate`] refuses, and [`GenerationError::Model`].
