@@ -74,7 +74,7 @@ pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(
         Decoder::new(weights, compute.level, capacity, &mut arena).map_err(refused)?;
     let mode = args.sparse.mode(path, &gguf)?;
     if let Some(asked) = &mode {
-        decoder.set_feed_forward(asked.mode).map_err(refused)?;
+        asked.apply(&mut decoder, &compute.threads, lane).map_err(refused)?;
     }
     let loss = loss(&mut decoder, &compute.threads, lane, &documents).map_err(refused)?;
     if args.json {
@@ -84,7 +84,7 @@ pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(
             "tokens": loss.tokens,
             "documents": documents.len(),
             "lane": lane.name(),
-            "feed_forward": mode.map(|_| crate::sparse::json(&decoder.feed_forward_reads())),
+            "feed_forward": mode.as_ref().map(|_| crate::sparse::json(&decoder.feed_forward_reads())),
         });
         return Ok(writeln!(out, "{value}")?);
     }

@@ -6,6 +6,7 @@ use crate::args::{ComputeArgs, LaneArg};
 use crate::error::Error;
 use crate::generate::{Generation, Request, generate, rate, refused};
 use crate::load::{Model, block_types, choose_lane, read_text};
+use crate::sparse::{self, SparseArgs};
 use crate::table::counted;
 use clap::Args;
 use converse::converse;
@@ -66,6 +67,8 @@ pub(crate) struct RunArgs {
     compute: ComputeArgs,
     #[command(flatten)]
     sampler: SamplerArgs,
+    #[command(flatten)]
+    sparse: SparseArgs,
 }
 
 /// How tokens are chosen.
@@ -172,6 +175,9 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
     let mut arena = memory::arena(&header, capacity).map_err(spoiled)?;
     let mut decoder =
         Decoder::new(weights, compute.level, capacity, &mut arena).map_err(spoiled)?;
+    let mode = args.sparse.mode(path, &gguf)?;
+    let mode = mode.map(|asked| asked.apply(&mut decoder, &compute.threads, config.lane));
+    let mode = mode.transpose().map_err(spoiled)?;
     if args.interactive {
         let runner = ModelRunner::new(text, decoder);
         return converse(path, runner, &compute, &config, &prompt, out);
@@ -190,7 +196,10 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
     })?;
     writeln!(out)?;
     let threads = counted(compute.threads.count(), "thread");
-    report(&generation, context, &format!("{computed}, {}, {threads}", compute.level));
+    let sparse = mode.map_or(String::new(), |name| {
+        format!(", {} ({name})", sparse::reads(&decoder.feed_forward_reads()))
+    });
+    report(&generation, context, &format!("{computed}, {}, {threads}{sparse}", compute.level));
     Ok(())
 }
 

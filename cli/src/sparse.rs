@@ -5,8 +5,11 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::path::Path;
 use trilane::core::gguf::Gguf;
-use trilane::core::model::{FeedForwardMode, PredictorKind, sparsity_keys};
+use trilane::core::kernel::{Backend, Pool};
+use trilane::core::lane::PrecisionLane;
+use trilane::core::model::{Decoder, FeedForwardMode, ModelError, PredictorKind, sparsity_keys};
 use trilane::core::nn::{Selection, SparseReads, SparsityConfig};
+use trilane::std::calibrate::choose_faster;
 
 /// How much of the feed-forward blocks is computed, of a file made by `trilane calibrate`.
 #[derive(Args, Debug)]
@@ -68,10 +71,9 @@ pub(crate) fn parse_predictor(name: &str) -> Result<PredictorKind, String> {
 
 /// What was asked for.
 pub(crate) struct Asked {
-    /// The mode.
-    pub(crate) mode: FeedForwardMode,
+    mode: FeedForwardMode,
     /// Whether dense blocks are taken where they are faster.
-    pub(crate) if_faster: bool,
+    if_faster: bool,
 }
 
 impl SparseArgs {
@@ -101,6 +103,23 @@ impl SparseArgs {
         let mode = FeedForwardMode { predictor: predictor.unwrap_or(PredictorKind::Tier0), config };
         let plain = self.ffn_bytes.is_none() && self.ffn_lanes.is_none();
         Ok(Some(Asked { mode, if_faster: plain && matches!(self.active, Active::Auto) }))
+    }
+}
+
+impl Asked {
+    /// Sets the mode, or leaves the blocks dense where they are faster; what runs, in words.
+    pub(crate) fn apply<B: Backend>(
+        &self,
+        decoder: &mut Decoder<'_, '_, B>,
+        pool: &dyn Pool,
+        lane: PrecisionLane,
+    ) -> Result<&'static str, ModelError> {
+        if !self.if_faster {
+            decoder.set_feed_forward(self.mode)?;
+        } else if !choose_faster(decoder, pool, lane, self.mode)? {
+            return Ok("dense, which is faster on this machine");
+        }
+        Ok(self.mode.predictor.name())
     }
 }
 

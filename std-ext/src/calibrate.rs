@@ -8,10 +8,12 @@
 //! store     gate and up in the new order, the second matrix by neuron, all in digit planes
 //! ```
 
+mod break_even;
 mod low_rank;
 mod record;
 mod rewrite;
 
+pub use break_even::choose_faster;
 pub use low_rank::{LowRankFit, fit};
 pub use record::{LayerActivity, Recording, record};
 pub use rewrite::{Rewrite, rewrite};

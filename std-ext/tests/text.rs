@@ -206,6 +206,7 @@ fn the_arena_is_as_long_as_asked_or_refused() {
         rope_base: 10_000.0,
         norm_eps: 1e-5,
         context: 128,
+        sparse_rank: None,
     };
     for capacity in [1, 128] {
         let arena = memory::arena(&header, capacity).unwrap();

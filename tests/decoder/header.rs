@@ -31,6 +31,7 @@ const EXPECTED: Header = Header {
     rope_base: 10_000.0,
     norm_eps: 1e-5,
     context: 128,
+    sparse_rank: None,
 };
 
 #[test]

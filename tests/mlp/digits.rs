@@ -28,7 +28,7 @@ fn model() -> Mlp<'static> {
 fn the_held_out_digits_are_classified_as_in_training_at_every_level() {
     let model = model();
     let samples = Samples::new(TEST, model.header()).unwrap();
-    assert_eq!(samples.len(), SAMPLES.iter().sum());
+    assert_eq!(samples.len(), SAMPLES.iter().sum::<usize>());
     for level in every_level() {
         let all = confusion(&model, level, &samples, &mut || {}).unwrap();
         let of =
@@ -37,7 +37,7 @@ fn the_held_out_digits_are_classified_as_in_training_at_every_level() {
         let right = |digit| of(digit).filter(|c| c.1 == digit).map(|c| c.2).sum::<usize>();
         assert_eq!(std::array::from_fn(count), SAMPLES, "{level}");
         assert_eq!(std::array::from_fn(right), CORRECT, "{level}");
-        assert_eq!(all.correct(), CORRECT.iter().sum());
+        assert_eq!(all.correct(), CORRECT.iter().sum::<usize>());
     }
 }
 

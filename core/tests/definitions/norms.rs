@@ -157,7 +157,8 @@ fn gate_is_the_formula() {
             let expected = x / (1.0 + (-x).exp()) * f64::from(*up);
             assert!((f64::from(y) - expected).abs() <= 8.0 * ROUNDING * expected.abs());
         }
-        let functions: [(Activation, fn(f32) -> f32); 4] = [
+        type Function = fn(f32) -> f32;
+        let functions: [(Activation, Function); 4] = [
             (Activation::Identity, |x| x),
             (Activation::Relu, |x| x.max(0.0)),
             (Activation::Relu2, |x| x.max(0.0).powi(2)),

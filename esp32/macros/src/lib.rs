@@ -66,6 +66,7 @@ fn decoder(gguf: &Gguf<'_>) -> Result<String, ModelError> {
     let Header { vocabulary, dim, hidden, layers, rope_dim, context, .. } = header;
     let [heads, kv_heads, head_dim] =
         [header.attention.heads, header.attention.kv_heads, header.attention.head_dim];
+    let sparse_rank = header.sparse_rank;
     let (rope_base, norm_eps, activation) = (header.rope_base, header.norm_eps, header.activation);
     Ok(format!(
         "::trilane_esp32::Model::new(&BYTES.0, ::trilane_esp32::core::model::Header {{
@@ -81,6 +82,7 @@ fn decoder(gguf: &Gguf<'_>) -> Result<String, ModelError> {
             rope_base: {rope_base:?},
             norm_eps: {norm_eps:?},
             context: {context},
+            sparse_rank: {sparse_rank:?},
         }})"
     ))
 }

@@ -119,6 +119,7 @@ fn forward_substitution(lower: &DMatrix<f64>, b: &[f64]) -> Vec<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -11,8 +11,10 @@ use trilane_core::pi::{
 const LEN: usize = 96;
 
 /// What is computed; the test below shows that no part fails.
-const PARTS: [fn(&mut Digest) -> Result<(), PiError>; 5] =
-    [sequences, dithers, lanes, angles, chaos];
+/// What adds its results to a digest.
+type Part = fn(&mut Digest) -> Result<(), PiError>;
+
+const PARTS: [Part; 5] = [sequences, dithers, lanes, angles, chaos];
 
 /// Every operation over the same signals. A part that fails ends early.
 pub(crate) fn everything() -> Digest {
