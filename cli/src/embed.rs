@@ -10,6 +10,7 @@ use serde_json::json;
 use std::fs;
 use std::io::{Read, Write, stderr, stdin};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use trilane::std::embedding::{Embedding, EmbeddingError, EmbeddingOptions, EmbeddingProvider};
 use trilane::std::gguf_writer::write_atomically;
 
@@ -106,19 +107,29 @@ fn vectors(
         out.write_all(&npy_header(texts.len(), model.dim()))?;
     }
     let progress = args.file.as_ref().map(|_| bar("embedding", texts.len()));
-    let mut first = 0;
+    let (mut first, mut tokens, mut time) = (0, 0, Duration::ZERO);
     for part in texts.chunks(TOGETHER) {
+        let start = Instant::now();
         let embeddings = threads.install(|| model.embed_batch(part));
+        time += start.elapsed();
         let embeddings = embeddings.map_err(|e| refused(&args.model, e))?;
+        tokens += embeddings.iter().map(|embedding| embedding.tokens).sum::<usize>();
         for (i, (text, embedding)) in part.iter().zip(&embeddings).enumerate() {
             if embedding.cut > 0 {
                 warn(first + i + 1, embedding);
             }
             match args.format {
                 Format::Json => {
-                    let (tokens, vector) = (embedding.tokens, &embedding.vector);
-                    let line = json!({ "text": text, "tokens": tokens, "embedding": vector });
-                    writeln!(out, "{line}")?;
+                    // By hand: the fewest digits that give the same f32 again.
+                    let vector: Vec<String> =
+                        embedding.vector.iter().map(|value| value.to_string()).collect();
+                    writeln!(
+                        out,
+                        r#"{{"text":{},"tokens":{},"embedding":[{}]}}"#,
+                        json!(text),
+                        embedding.tokens,
+                        vector.join(",")
+                    )?;
                 }
                 Format::Npy => {
                     for value in &embedding.vector {
@@ -129,6 +140,19 @@ fn vectors(
         }
         first += part.len();
         progress.iter().for_each(|progress| progress.step(part.len()));
+    }
+    drop(progress);
+    if args.file.is_some() {
+        // Nothing depends on whether it can be written.
+        let _ = writeln!(
+            stderr(),
+            "[{}, {}, {:.1} texts/s; {}, {}]",
+            counted(texts.len(), "text"),
+            counted(tokens, "token"),
+            texts.len() as f64 / time.as_secs_f64().max(1e-9),
+            model.lane(),
+            counted(threads.count(), "thread"),
+        );
     }
     Ok(())
 }

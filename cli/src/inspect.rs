@@ -1,6 +1,7 @@
 //! `trilane inspect`: what is in a file, and what it would take to run it.
 
 mod dump;
+mod encoder;
 mod metadata;
 mod perceptron;
 mod report;

@@ -80,6 +80,11 @@ pub(crate) fn is_perceptron(gguf: &Gguf<'_>) -> bool {
     gguf.get("general.architecture").and_then(|v| v.as_str()) == Some("mlp")
 }
 
+/// Whether a file holds an encoder rather than a decoder.
+pub(crate) fn is_encoder(gguf: &Gguf<'_>) -> bool {
+    gguf.get("general.architecture").and_then(|v| v.as_str()) == Some("bert")
+}
+
 /// The perceptron of a file.
 pub(crate) fn perceptron<'m>(path: &Path, gguf: &Gguf<'m>) -> Result<Mlp<'m>, Error> {
     Mlp::load(gguf).map_err(|e| match e {

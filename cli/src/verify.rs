@@ -4,7 +4,7 @@ mod subject;
 
 use crate::args::{ComputeArgs, LaneArg};
 use crate::error::Error;
-use crate::load::{Compute, Model, is_perceptron, perceptron, threads};
+use crate::load::{Compute, Model, is_encoder, is_perceptron, perceptron, threads};
 use crate::progress::bar;
 use crate::table::Table;
 use clap::Args;
@@ -13,14 +13,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use subject::{Perceptron, Subject};
 use trilane::core::lane::PrecisionLane;
-use trilane::core::model::{Decoder, Digest, VERIFY_TOKENS, Weights, verify as fixed_run};
+use trilane::core::model::{
+    Decoder, Digest, EncoderHeader, EncoderWeights, VERIFY_TOKENS, Weights, verify as fixed_run,
+};
+use trilane::std::embedding::layers;
 use trilane::std::mapped::MappedFile;
 use trilane::std::{level, memory};
 
 /// Show the digest of a fixed run, which is the same on every machine
 ///
-/// Sixteen fixed tokens run through the model at each lane; through a perceptron sixteen fixed
-/// inputs. Every layer's output and the logits are hashed to the bit. Two machines that print the same digest compute the same.
+/// Sixteen fixed tokens run through the model at each lane; through an encoder as one text;
+/// through a perceptron sixteen fixed inputs. Every layer's output and the logits, or the embedding, are hashed to the bit. Two machines that print the same digest compute the same.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -61,6 +64,12 @@ pub(crate) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error
     let gguf = file.gguf()?;
     if is_perceptron(&gguf) {
         return verify_subject(args, &Perceptron(perceptron(path, &gguf)?), out);
+    }
+    if is_encoder(&gguf) {
+        let header = EncoderHeader::read(&gguf).map_err(|e| Error::file(path, e))?;
+        let mut layers = layers(&gguf, &header);
+        let weights = EncoderWeights::load(&gguf, &mut layers).map_err(|e| Error::file(path, e))?;
+        return verify_subject(args, &weights, out);
     }
     let mut model = Model::read(path, gguf)?;
     verify_subject(args, &model.weights(path)?, out)

@@ -1,9 +1,10 @@
 //! The report of `inspect`.
 
+use super::encoder::Encoder;
 use super::metadata;
 use super::perceptron::Perceptron;
 use crate::error::Error;
-use crate::load::{Model, is_perceptron, lanes, stored};
+use crate::load::{Model, is_encoder, is_perceptron, lanes, stored};
 use crate::table::{Table, bits_per_weight, bytes};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use trilane::core::model::Header;
 /// What it would take to run a file.
 pub(super) enum Runnable {
     Decoder(Decoder),
+    Encoder(Encoder),
     Perceptron(Perceptron),
 }
 
@@ -24,6 +26,8 @@ impl Runnable {
     pub(super) fn read(path: &Path, gguf: Gguf<'_>) -> Result<Self, Error> {
         if is_perceptron(&gguf) {
             Ok(Self::Perceptron(Perceptron::read(path, &gguf)?))
+        } else if is_encoder(&gguf) {
+            Ok(Self::Encoder(Encoder::read(path, &gguf)?))
         } else {
             Ok(Self::Decoder(Decoder::read(path, gguf)?))
         }
@@ -127,6 +131,7 @@ pub(super) fn show(
     }
     match model {
         Ok(Runnable::Decoder(model)) => show_decoder(model, out),
+        Ok(Runnable::Encoder(model)) => model.show(out),
         Ok(Runnable::Perceptron(model)) => model.show(out),
         Err(error) => Ok(writeln!(out, "\nThis file cannot be run.\n  {error}")?),
     }
@@ -182,6 +187,7 @@ pub(super) fn json(gguf: &Gguf<'_>, model: &Result<Runnable, Error>) -> Value {
     });
     let rest = match model {
         Ok(Runnable::Decoder(model)) => decoder_json(model),
+        Ok(Runnable::Encoder(model)) => model.json(),
         Ok(Runnable::Perceptron(model)) => model.json(),
         Err(error) => json!({ "runs": false, "reason": error.to_string() }),
     };

@@ -1,4 +1,4 @@
-//! What can be verified: decoders at each of their lanes, and perceptrons.
+//! What can be verified: decoders and encoders at each of their lanes, and perceptrons.
 
 use super::{LaneDigest, digest};
 use crate::args::lane_names;
@@ -6,7 +6,10 @@ use crate::error::Error;
 use crate::load::{Compute, choose_lane, lanes};
 use std::path::Path;
 use trilane::core::lane::PrecisionLane;
-use trilane::core::model::{Digest, Line, Mlp, Weights};
+use trilane::core::model::{
+    Digest, Encoder, EncoderWeights, Line, Mlp, ModelError, VERIFY_TOKENS, Weights, verify_encoder,
+};
+use trilane::std::memory;
 
 /// What has a digest at each lane.
 pub(super) trait Subject {
@@ -42,6 +45,42 @@ impl Subject for Weights<'_, '_> {
         lane: PrecisionLane,
     ) -> Result<LaneDigest, Error> {
         digest(path, *self, compute, lane)
+    }
+}
+
+impl Subject for EncoderWeights<'_, '_> {
+    fn lanes(
+        &self,
+        path: &Path,
+        asked: Option<PrecisionLane>,
+    ) -> Result<Vec<PrecisionLane>, Error> {
+        let all = PrecisionLane::ALL.into_iter();
+        let has: Vec<_> = all.filter(|&lane| self.check_lane(lane).is_ok()).collect();
+        match asked {
+            Some(lane) if has.contains(&lane) => Ok(vec![lane]),
+            Some(lane) => Err(Error::Usage(format!(
+                "{}: lane {lane} is not stored; the file has {}",
+                path.display(),
+                lane_names(&has)
+            ))),
+            None => Ok(has),
+        }
+    }
+
+    fn digest(
+        &self,
+        path: &Path,
+        compute: &Compute,
+        lane: PrecisionLane,
+    ) -> Result<LaneDigest, Error> {
+        let run = || {
+            let mut layers = vec![Digest::default(); self.header().layers + 1];
+            let mut arena = memory::encoder_arena(self.header(), VERIFY_TOKENS)?;
+            let mut encoder = Encoder::new(*self, compute.level, VERIFY_TOKENS, &mut arena)?;
+            let all = verify_encoder(&mut encoder, &compute.threads, lane, &mut layers)?;
+            Ok(LaneDigest { lane, layers, all })
+        };
+        run().map_err(|e: ModelError| Error::file(path, e))
     }
 }
 
