@@ -97,6 +97,7 @@ pub fn run(
     }
     part("digits", models::perceptron(backend, models.digits, memory)?);
     part("pi", pi::everything());
+    part("encoder", models::encoder(backend, memory)?);
     report("all", all.value());
     Ok(all.value())
 }

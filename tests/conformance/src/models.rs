@@ -4,8 +4,11 @@ use crate::Memory;
 use trilane_core::gguf::Gguf;
 use trilane_core::kernel::{Backend, Serial};
 use trilane_core::lane::PrecisionLane;
+use trilane_core::model::tokenizer::index_len;
+use trilane_core::model::wordpiece::WordPiece;
 use trilane_core::model::{
-    Decoder, Digest, Layer, Mlp, ModelError, VERIFY_TOKENS, Weights, verify,
+    Decoder, Digest, Encoder, EncoderLayer, EncoderWeights, Layer, Mlp, ModelError, VERIFY_TOKENS,
+    Weights, verify, verify_encoder,
 };
 
 /// Lines of the arena that the largest model takes.
@@ -36,6 +39,43 @@ pub(crate) fn perceptron(
 ) -> Result<Digest, ModelError> {
     let mlp = Mlp::load(&parsed(file)?)?;
     mlp.verify(backend, &mut [Digest::default(); LAYERS], &mut memory.lines)
+}
+
+/// `tests/fixtures/tiny-bert`, converted to Bit7 with groups of 32.
+static ENCODER: &Aligned<[u8]> = &Aligned(*include_bytes!("../encoder.gguf"));
+
+/// Bytes at an address that is a multiple of 64.
+#[repr(C, align(64))]
+struct Aligned<T: ?Sized>(T);
+
+/// Layers and tokens of that encoder.
+const ENCODER_LAYERS: usize = 2;
+const ENCODER_TOKENS: usize = 40;
+
+/// What `trilane verify` computes for an encoder, at each of its lanes, and the tokens and the
+/// embedding of a text.
+pub(crate) fn encoder(backend: impl Backend, memory: &mut Memory) -> Result<Digest, ModelError> {
+    let file = parsed(&ENCODER.0)?;
+    let mut layers = [EncoderLayer::EMPTY; ENCODER_LAYERS];
+    let weights = EncoderWeights::load(&file, &mut layers)?;
+    let mut index = [0; index_len(ENCODER_TOKENS)];
+    let mut tokens = [0; VERIFY_TOKENS];
+    let key = "tokenizer.ggml.tokens";
+    let len = WordPiece::read(&file, &mut index)
+        .and_then(|words| words.encode("The unable cat, naïve: CAFÉ 한 中!", &mut tokens))
+        .map_err(|_| ModelError::Value { key, expected: "a vocabulary" })?
+        .len;
+    let tokens = tokens.get(..len).unwrap_or(&[]);
+    let mut digest = Digest::default();
+    tokens.iter().for_each(|token| digest.bytes(&token.to_le_bytes()));
+    let mut encoder = Encoder::new(weights, backend, VERIFY_TOKENS, &mut memory.lines)?;
+    for lane in PrecisionLane::NESTED {
+        let layers = &mut [Digest::default(); ENCODER_LAYERS + 1];
+        let all = verify_encoder(&mut encoder, &Serial, lane, layers)?;
+        digest.bytes(&all.value().to_le_bytes());
+        digest.floats(encoder.embed(&Serial, tokens, lane)?);
+    }
+    Ok(digest)
 }
 
 /// A file that does not parse is one without an architecture.
