@@ -13,6 +13,7 @@ mod arguments;
 mod conformance;
 mod cpu;
 mod elf;
+mod embeddings;
 mod firmware;
 mod invocation;
 mod npm;

@@ -1,5 +1,6 @@
 //! What a step needs from the machine beyond Cargo itself, and how to see whether it is there.
 
+use crate::embeddings;
 use crate::invocation::Invocation;
 use std::fmt;
 use std::path::Path;
@@ -19,6 +20,10 @@ pub(crate) enum Requirement {
     Chromium,
     /// A program, and the Debian package that brings it.
     Program(&'static str, &'static str),
+    /// Python 3 that can make environments.
+    Python,
+    /// The encoder that embeddings are tested with, and what computes their reference.
+    MiniLm,
     /// The sources of the standard library, for targets that come without it built.
     LibrarySource,
     /// Miri, which only a nightly toolchain has. Used where present, never installed.
@@ -60,6 +65,8 @@ pub(crate) const INSTALLED_BY_SETUP: &[Requirement] = &[
     CLANG,
     LLD,
     Requirement::LibrarySource,
+    Requirement::Python,
+    Requirement::MiniLm,
 ];
 
 /// Where the tests look for Chromium.
@@ -86,6 +93,8 @@ impl Requirement {
             Self::Program(name, _) => {
                 Invocation::new(name).arguments(&["--version"]).output().is_some()
             }
+            Self::Python => Invocation::new("python3 -m ensurepip --version").output().is_some(),
+            Self::MiniLm => embeddings::is_present(),
             Self::LibrarySource => {
                 Invocation::new("rustc --print sysroot").output().is_some_and(|root| {
                     Path::new(root.trim()).join("lib/rustlib/src/rust/library").is_dir()
@@ -112,6 +121,8 @@ impl fmt::Display for Requirement {
             Self::Chromium => f.write_str(CHROMIUM),
             Self::Node => f.write_str("Node 20.19 with npm"),
             Self::Program(name, _) => f.write_str(name),
+            Self::Python => f.write_str("python3 with venv"),
+            Self::MiniLm => f.write_str("all-MiniLM-L6-v2"),
             Self::LibrarySource => f.write_str("rust-src"),
             Self::Miri => f.write_str("nightly with miri"),
         }

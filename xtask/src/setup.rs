@@ -1,5 +1,7 @@
-//! Installing what the tests need: targets and components by rustup, the rest by apt.
+//! Installing what the tests need: targets and components by rustup, an encoder by pip, the rest by
+//! apt.
 
+use crate::embeddings;
 use crate::invocation::Invocation;
 use crate::requirement::{INSTALLED_BY_SETUP, Requirement};
 
@@ -11,6 +13,9 @@ const CHROMIUM_PACKAGE: &[&str] = &["chromium"];
 
 /// Debian's packages of Node, which are new enough from Debian 13 on.
 const NODE_PACKAGES: &[&str] = &["nodejs", "npm"];
+
+/// Debian's packages of Python and its environments.
+const PYTHON_PACKAGES: &[&str] = &["python3", "python3-venv"];
 
 /// Installs every missing requirement and returns those that are still missing, with the reason.
 pub(crate) fn install_missing() -> Vec<(Requirement, String)> {
@@ -41,6 +46,8 @@ fn install(requirement: Requirement) -> Result<(), String> {
         Requirement::Chromium => apt_install(CHROMIUM_PACKAGE),
         Requirement::Node => apt_install(NODE_PACKAGES),
         Requirement::Program(_, package) => apt_install(&[package]),
+        Requirement::Python => apt_install(PYTHON_PACKAGES),
+        Requirement::MiniLm => embeddings::install(),
         Requirement::LibrarySource => rustup("component", "rust-src"),
         Requirement::Miri => Err("not installed by setup".into()),
     }

@@ -5,6 +5,7 @@
 
 use crate::conformance;
 use crate::cpu;
+use crate::embeddings;
 use crate::firmware;
 use crate::invocation::{Invocation, target_key};
 use crate::npm;
@@ -41,7 +42,8 @@ pub(crate) enum Work {
 
 /// Features that building the whole workspace does not switch on by itself; those that pull in a
 /// tensor library are left to its own tests.
-const LINTED_FEATURES: &str = "trilane/parallel,trilane-std/parallel";
+const LINTED_FEATURES: &str =
+    "trilane/hugging-face,trilane/parallel,trilane-std/hugging-face,trilane-std/parallel";
 
 /// The scalar code Miri interprets, by the start of the tests' names. SIMD tests are not among
 /// them: Miri knows only part of the vector instructions.
@@ -186,6 +188,13 @@ pub(crate) const STEPS: &[Step] = &[
             Requirement::Chromium,
         ],
         work: Work::Check(|| conformance::run(false)),
+    },
+    Step {
+        name: "embeddings",
+        about: "all-MiniLM-L6-v2, converted, gives numpy's vectors of the same weights",
+        full: false,
+        needs: &[Requirement::Python, Requirement::MiniLm],
+        work: Work::Check(embeddings::check),
     },
     Step {
         name: "training",
