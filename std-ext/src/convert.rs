@@ -71,7 +71,7 @@ impl fmt::Display for ConvertError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lane(lane) => {
-                write!(f, "lane {lane}: expected ternary, bit3, bit5 or bit7")
+                write!(f, "lane {lane}: expected one of ternary, bit3, bit5, bit7")
             }
             Self::Pattern(pattern) => write!(f, "pattern {pattern:?} matches no matrix"),
             Self::AlreadyConverted => f.write_str("the file is stored in digit planes already"),
