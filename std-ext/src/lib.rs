@@ -15,6 +15,7 @@ pub mod level;
 #[cfg(feature = "mapped")]
 pub mod mapped;
 pub mod memory;
+pub mod neuron_cache;
 mod rows;
 pub mod strip;
 pub mod text;
