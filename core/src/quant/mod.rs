@@ -5,12 +5,14 @@ mod absmax;
 mod absmean;
 mod activations;
 mod requantize;
+mod weights;
 
 pub use absmax::quantize_absmax;
 pub use absmean::{quantize_absmean, quantize_ternary_row};
 pub(crate) use activations::quantize_into;
 pub use activations::{Activations, ActivationsBuf, activation_lens};
 pub use requantize::{requantize, requantize_shift};
+pub use weights::QuantizedWeights;
 
 use core::fmt;
 
