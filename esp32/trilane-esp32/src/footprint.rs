@@ -5,17 +5,17 @@
 use trilane_core::model::{Digest, Header, Line, MlpHeader};
 
 /// The engine, in the memory given to the C interface.
-pub const ENGINE_BYTES: usize = 640;
+pub const ENGINE_BYTES: usize = 896;
 
 /// The classifier, in the memory given to the C interface.
 pub const CLASSIFIER_BYTES: usize = 640;
 
 /// A layer's entry in that memory.
-pub const LAYER_BYTES: usize = 640;
+pub const LAYER_BYTES: usize = 896;
 
 /// Machine code and constants of the decoder and the C interface, linked into RISC-V firmware
 /// without what it does not use.
-pub const CODE_BYTES: usize = 104 * 1024;
+pub const CODE_BYTES: usize = 160 * 1024;
 
 /// The same for a classifier.
 pub const CLASSIFIER_CODE_BYTES: usize = 48 * 1024;
