@@ -1,6 +1,7 @@
-//! The digests of the model in this repository: the same constants on every platform.
+//! The digests of the models in this repository: the same constants on every platform.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::path::Path;
 use trilane::core::gguf::Gguf;
 use trilane::core::kernel::{Pool, Serial};
 use trilane::core::lane::PrecisionLane;
@@ -38,6 +39,40 @@ const BIT7: [u64; 7] = [
     0xe100_f4c1_ef05_e4c1,
 ];
 
+/// `trilane verify models/shakespeare-sparse.gguf`.
+const SPARSE: [(PrecisionLane, [u64; 7]); 3] = [
+    (PrecisionLane::Bit3, SPARSE_BIT3),
+    (PrecisionLane::Bit5, SPARSE_BIT5),
+    (PrecisionLane::Bit7, SPARSE_BIT7),
+];
+const SPARSE_BIT3: [u64; 7] = [
+    0xf138_618e_4ac7_033f,
+    0x6f11_0a30_fdad_30f3,
+    0xe883_6fb7_81c7_50ee,
+    0x83b6_2fb9_219b_bec0,
+    0x1695_01c5_e7e8_f7d0,
+    0x3c06_0c2b_c777_f156,
+    0xada5_b580_8033_d19e,
+];
+const SPARSE_BIT5: [u64; 7] = [
+    0x0ef1_dd86_395a_36d5,
+    0x3ba5_33d7_e7c6_4b40,
+    0xa403_1cd1_784c_7632,
+    0x394d_76d4_f280_8e90,
+    0x513c_7c3d_4ff1_4977,
+    0x653f_2e32_ae30_54c8,
+    0x98bd_8860_7dd0_e1bf,
+];
+const SPARSE_BIT7: [u64; 7] = [
+    0xe9ef_72f4_2015_da1d,
+    0xe4d0_9be0_11fe_81ee,
+    0xc5c4_cce2_9e37_d965,
+    0x8ab6_2089_55fe_54cf,
+    0x1ad3_e542_07c3_ce92,
+    0xe53e_30b8_67ec_097b,
+    0xa86a_1858_2b0f_b27b,
+];
+
 /// Spreads every product over three threads, however small it is.
 struct Three;
 
@@ -58,10 +93,10 @@ impl Pool for Three {
     }
 }
 
-#[test]
-fn the_shakespeare_model_has_its_digests_at_every_level_and_lane() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/shakespeare.gguf");
-    let file = MappedFile::open(path.as_ref()).unwrap();
+/// Compares the digests of a model on every level with constants.
+fn check(model: &str, golden: &[(PrecisionLane, [u64; 7])]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(model);
+    let file = MappedFile::open(&path).unwrap();
     let gguf: Gguf<'_> = file.gguf().unwrap();
     let header = Header::read(&gguf).unwrap();
     let mut layers = memory::layers(&gguf, &header);
@@ -72,13 +107,23 @@ fn the_shakespeare_model_has_its_digests_at_every_level_and_lane() {
         // One level with threads: an emulator keeps some memory of every thread that ever ran.
         let pools = if level == level::detect() { &pools[..] } else { &pools[..1] };
         for &(name, pool) in pools {
-            for (lane, golden) in GOLDEN {
+            for &(lane, golden) in golden {
                 let mut decoder = Decoder::new(weights, level, VERIFY_TOKENS, &mut arena).unwrap();
                 let mut digests = [Digest::default(); 6];
                 let all = verify(&mut decoder, pool, lane, &mut digests).unwrap();
                 let found: Vec<u64> = digests.iter().chain([&all]).map(|d| d.value()).collect();
-                assert_eq!(found, golden, "{lane} on {level}, {name}");
+                assert_eq!(found, golden, "{model}: {lane} on {level}, {name}");
             }
         }
     }
+}
+
+#[test]
+fn the_shakespeare_model_has_its_digests_at_every_level_and_lane() {
+    check("shakespeare.gguf", &GOLDEN);
+}
+
+#[test]
+fn the_sparse_model_has_its_digests_at_every_level_and_lane() {
+    check("shakespeare-sparse.gguf", &SPARSE);
 }
