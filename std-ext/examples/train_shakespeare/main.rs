@@ -31,7 +31,8 @@ use candle_core::{Device, Tensor, Var};
 use checkpoint::Checkpoint;
 use clap::Parser;
 use data::Corpus;
-use model::{Config, Param};
+use model::{Config, Outcome, Param};
+use ops::Activation;
 use optimiser::{AdamW, Schedule};
 use quantiser::Lane;
 use report::Report;
@@ -61,6 +62,10 @@ struct Args {
     /// The GGUF file to write.
     #[arg(long)]
     out: PathBuf,
+    /// Start from the weights of this model, of the same sizes and text, instead of random
+    /// ones.
+    #[arg(long, value_name = "GGUF")]
+    start: Option<PathBuf>,
     /// Optimiser steps in all. Must stay the same when a run is resumed.
     #[arg(long, default_value_t = 5500)]
     steps: usize,
@@ -80,6 +85,13 @@ struct Args {
     /// Weight decay of the matrices.
     #[arg(long, default_value_t = 0.1)]
     decay: f64,
+    /// Function of the gate in the feed-forward blocks.
+    #[arg(long, value_enum, default_value_t = Activation::Silu)]
+    activation: Activation,
+    /// Share of the hidden neurons that should be zero, for `--activation relu2`. During
+    /// the f32 steps the share asked for rises in a straight line from half of it.
+    #[arg(long, default_value_t = 0.0)]
+    sparsity: f64,
     /// Seed of the initial weights and of the windows.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -102,6 +114,9 @@ struct Run {
 
 /// Gradients whose joint norm is larger are scaled down to it.
 const CLIP: f64 = 1.0;
+/// Half the square of the share of neurons that are active beyond the share allowed, times
+/// this, is added to the loss.
+const PENALTY: f64 = 50.0;
 /// Intermediate evaluations read one validation window of so many.
 const EVALUATION_STRIDE: usize = 6;
 
@@ -115,6 +130,13 @@ impl Run {
         } else {
             [Lane::Bit3, Lane::Bit5]
         }
+    }
+
+    /// The share of the neurons that may be active in `step` without a penalty.
+    fn allowed(&self, step: usize) -> f64 {
+        let float_steps = (self.args.float_share * self.args.steps as f64).max(1.0);
+        let progress = (step as f64 / float_steps).min(1.0);
+        1.0 - self.args.sparsity * 0.5 * (1.0 + progress)
     }
 
     /// The values that a lane's forward pass reads, one vector per parameter.
@@ -132,8 +154,8 @@ impl Run {
     fn gradients(&self, values: &[Vec<f32>], step: usize) -> Result<(f32, Vec<Vec<f32>>)> {
         let [first, second] = self.lanes(step);
         let (first, second) = thread::scope(|scope| {
-            let other = scope.spawn(|| self.half_gradients(values, 2 * step + 1, second));
-            (self.half_gradients(values, 2 * step, first), other.join())
+            let other = scope.spawn(|| self.half_gradients(values, step, 1, second));
+            (self.half_gradients(values, step, 0, first), other.join())
         });
         let (mut loss, mut grads) = first?;
         let (other_loss, other_grads) = second.map_err(|_| "a training thread failed")??;
@@ -143,11 +165,12 @@ impl Run {
         Ok((loss, grads))
     }
 
-    /// Loss and gradients of batch number `index` at one lane.
+    /// Loss and gradients of one half of a step, at one lane.
     fn half_gradients(
         &self,
         values: &[Vec<f32>],
-        index: usize,
+        step: usize,
+        half: usize,
         lane: Lane,
     ) -> candle_core::Result<(f32, Vec<Vec<f32>>)> {
         let leaves = self.params.iter().zip(self.at_lane(values, lane));
@@ -156,40 +179,54 @@ impl Run {
             .collect::<candle_core::Result<_>>()?;
         let weights: Vec<Tensor> = leaves.iter().map(|v| v.as_tensor().clone()).collect();
         let (sequences, window) = (self.args.batch / 2, self.args.window);
-        let batch = self.corpus.draw(!self.args.seed, index, sequences, window);
-        let loss = model::loss(&self.config, &weights, batch)?;
-        let grads = loss.backward()?;
+        let batch = self.corpus.draw(!self.args.seed, 2 * step + half, sequences, window);
+        let Outcome { loss, active } = model::outcome(&self.config, &weights, batch)?;
+        let grads = if self.args.sparsity > 0.0 {
+            let excess = (active - self.allowed(step))?.relu()?;
+            (&loss + (excess.sqr()? * (0.5 * PENALTY))?)?.backward()?
+        } else {
+            loss.backward()?
+        };
         let missing = || candle_core::Error::Msg("a parameter has no gradient".into());
         let grads = leaves.iter().map(|leaf| ops::from_rows(grads.get(leaf).ok_or_else(missing)?));
         Ok((loss.to_scalar::<f32>()?, grads.collect::<candle_core::Result<_>>()?))
     }
 
-    /// Validation loss at one lane, over one window of every `stride`.
-    fn validate(&self, values: &[Vec<f32>], lane: Lane, stride: usize) -> candle_core::Result<f64> {
+    /// Validation loss and active share at one lane, over one window of every `stride`.
+    fn validate(
+        &self,
+        values: &[Vec<f32>],
+        lane: Lane,
+        stride: usize,
+    ) -> candle_core::Result<(f64, f64)> {
         let leaves = self.params.iter().zip(self.at_lane(values, lane));
         let weights: Vec<Tensor> = leaves
             .map(|(p, w)| Tensor::from_vec(w, p.shape.as_slice(), &Device::Cpu))
             .collect::<candle_core::Result<_>>()?;
-        let (mut sum, mut count) = (0.0, 0.0);
+        let (mut sum, mut active, mut count) = (0.0, 0.0, 0.0);
         for batch in self.corpus.validate(self.args.batch, self.config.context, stride) {
             let tokens = batch.targets.len() as f64;
-            let loss = model::loss(&self.config, &weights, batch)?.to_scalar::<f32>()?;
-            sum += f64::from(loss) * tokens;
+            let outcome = model::outcome(&self.config, &weights, batch)?;
+            sum += f64::from(outcome.loss.to_scalar::<f32>()?) * tokens;
+            active += f64::from(outcome.active.to_scalar::<f32>()?) * tokens;
             count += tokens;
         }
-        Ok(sum / count)
+        Ok((sum / count, active / count))
     }
 
     /// Validation losses of [`Lane::ALL`] and the mean of the three quantised ones.
     fn evaluate(&self, values: &[Vec<f32>], stride: usize) -> Result<(String, f64)> {
         let (mut line, mut mean) = (String::from("validation"), 0.0);
-        let losses = thread::scope(|scope| {
+        let outcomes = thread::scope(|scope| {
             let task = |lane| scope.spawn(move || self.validate(values, lane, stride));
             Lane::ALL.map(task).map(|task| task.join())
         });
-        for (lane, loss) in Lane::ALL.into_iter().zip(losses) {
-            let loss = loss.map_err(|_| "a validation thread failed")??;
+        for (lane, outcome) in Lane::ALL.into_iter().zip(outcomes) {
+            let (loss, active) = outcome.map_err(|_| "a validation thread failed")??;
             line += &format!("  {} {loss:.4}", lane.name());
+            if self.config.activation == Activation::Relu2 {
+                line += &format!(" ({:.1}% active)", 100.0 * active);
+            }
             if lane != Lane::Float {
                 mean += loss / 3.0;
             }
@@ -198,9 +235,14 @@ impl Run {
     }
 
     fn train(&self, vocabulary: &Vocabulary) -> Result<()> {
-        let inits = self.params.iter().zip(0_u64..);
-        let mut values: Vec<_> =
-            inits.map(|(p, i)| p.init(random::bits(self.args.seed, i))).collect();
+        let mut values = match &self.args.start {
+            Some(path) => gguf::read(path, &self.params)
+                .map_err(|e| format!("cannot start from {}: {e}", path.display()))?,
+            None => {
+                let inits = self.params.iter().zip(0_u64..);
+                inits.map(|(p, i)| p.init(random::bits(self.args.seed, i))).collect()
+            }
+        };
         let mut adam = AdamW::new(&self.params, self.args.decay);
         let mut best_values = values.clone();
         let (mut first, mut best) = (0, f64::INFINITY);
@@ -252,13 +294,15 @@ impl Run {
         let a = &self.args;
         Checkpoint {
             run: format!(
-                "steps {} float {} batch {} window {} rate {} decay {} seed {} tokens {}",
+                "steps {} float {} batch {} window {} rate {} decay {} {} {} seed {} tokens {}",
                 a.steps,
                 a.float_share,
                 a.batch,
                 a.window,
                 a.rate,
                 a.decay,
+                a.activation.name(),
+                a.sparsity,
                 a.seed,
                 self.corpus.training.len()
             ),
@@ -285,7 +329,14 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<()> {
-    let config = Config::SHAKESPEARE;
+    let config = Config::shakespeare(args.activation);
+    let sparsity_range = match args.activation {
+        Activation::Silu => 0.0..=0.0,
+        Activation::Relu2 => 0.0..=1.0,
+    };
+    if !sparsity_range.contains(&args.sparsity) {
+        return Err("--sparsity must be 0 to 1, and 0 without --activation relu2".into());
+    }
     if !(2..=config.context).contains(&args.window) {
         return Err(format!("--window must be 2 to {}", config.context).into());
     }

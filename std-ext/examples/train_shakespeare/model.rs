@@ -1,7 +1,7 @@
 //! The decoder: llama architecture, tied embeddings.
 
 use crate::attention::{Attention, HEAD_DIM};
-use crate::ops::{CrossEntropy, RmsNorm, SwiGlu};
+use crate::ops::{Activation, ActiveShare, CrossEntropy, Gated, RmsNorm};
 use crate::random;
 use candle_core::{Device, Result, Tensor};
 
@@ -17,21 +17,25 @@ pub(crate) struct Config {
     pub(crate) context: usize,
     pub(crate) norm_eps: f32,
     pub(crate) rope_base: f32,
+    pub(crate) activation: Activation,
 }
 
 impl Config {
-    /// The model that `models/` holds.
-    pub(crate) const SHAKESPEARE: Self = Self {
-        vocab: 512,
-        dim: 4 * HEAD_DIM,
-        hidden: 384,
-        layers: 5,
-        heads: 4,
-        kv_heads: 2,
-        context: 256,
-        norm_eps: 1e-5,
-        rope_base: 10_000.0,
-    };
+    /// The models that `models/` holds.
+    pub(crate) const fn shakespeare(activation: Activation) -> Self {
+        Self {
+            vocab: 512,
+            dim: 4 * HEAD_DIM,
+            hidden: 384,
+            layers: 5,
+            heads: 4,
+            kv_heads: 2,
+            context: 256,
+            norm_eps: 1e-5,
+            rope_base: 10_000.0,
+            activation,
+        }
+    }
 
     /// Width of a head.
     pub(crate) fn head_dim(&self) -> usize {
@@ -72,7 +76,7 @@ impl Param {
 const SHARED_PARAMS: usize = 2;
 const LAYER_PARAMS: usize = 9;
 
-/// All parameters, in the order of [`logits`] and of the file.
+/// All parameters, in the order of [`outcome`] and of the file.
 pub(crate) fn params(config: &Config) -> Vec<Param> {
     let (dim, hidden) = (config.dim, config.hidden);
     let kv_dim = config.kv_heads * config.head_dim();
@@ -108,29 +112,39 @@ pub(crate) struct Batch {
     pub(crate) targets: Vec<u32>,
 }
 
-/// The mean loss of a batch, in nats per token.
-pub(crate) fn loss(config: &Config, weights: &[Tensor], batch: Batch) -> Result<Tensor> {
-    let logits = logits(config, weights, batch.inputs, batch.window)?;
-    logits.apply_op1(CrossEntropy { targets: batch.targets })
+/// What a batch gives.
+pub(crate) struct Outcome {
+    /// The mean loss, in nats per token.
+    pub(crate) loss: Tensor,
+    /// The share of the gates above zero, over tokens and layers: with a rectifier, of the
+    /// hidden neurons that are not zero.
+    pub(crate) active: Tensor,
 }
 
-/// One row of logits per input token.
-fn logits(config: &Config, weights: &[Tensor], inputs: Vec<u32>, window: usize) -> Result<Tensor> {
-    let attention = Attention::new(config.heads, config.kv_heads, window, config.rope_base);
+/// Loss and active share of a batch.
+pub(crate) fn outcome(config: &Config, weights: &[Tensor], batch: Batch) -> Result<Outcome> {
+    let attention = Attention::new(config.heads, config.kv_heads, batch.window, config.rope_base);
     let norm = |x: &Tensor, w: &Tensor| x.apply_op2(w, RmsNorm { eps: config.norm_eps });
     let linear = |x: &Tensor, w: &Tensor| x.matmul(&w.t()?);
-    let rows = inputs.len();
-    let inputs = Tensor::from_vec(inputs, rows, &Device::Cpu)?;
+    let rows = batch.inputs.len();
+    let inputs = Tensor::from_vec(batch.inputs, rows, &Device::Cpu)?;
     let embedding = &weights[0];
     let mut x = embedding.index_select(&inputs, 0)?;
+    let mut active = Vec::new();
     for layer in weights[SHARED_PARAMS..].chunks_exact(LAYER_PARAMS) {
         let h = norm(&x, &layer[0])?;
         let (q, k, v) = (linear(&h, &layer[1])?, linear(&h, &layer[2])?, linear(&h, &layer[3])?);
         let mixed = q.apply_op3(&k, &v, attention.clone())?;
         x = (x + linear(&mixed, &layer[4])?)?;
         let h = norm(&x, &layer[5])?;
-        let active = linear(&h, &layer[6])?.apply_op2(&linear(&h, &layer[8])?, SwiGlu)?;
-        x = (x + linear(&active, &layer[7])?)?;
+        let gate = linear(&h, &layer[6])?;
+        active.push(gate.apply_op1(ActiveShare)?);
+        let hidden = gate.apply_op2(&linear(&h, &layer[8])?, Gated(config.activation))?;
+        x = (x + linear(&hidden, &layer[7])?)?;
     }
-    linear(&norm(&x, &weights[1])?, embedding)
+    let logits = linear(&norm(&x, &weights[1])?, embedding)?;
+    Ok(Outcome {
+        loss: logits.apply_op1(CrossEntropy { targets: batch.targets })?,
+        active: Tensor::stack(&active, 0)?.mean_all()?,
+    })
 }

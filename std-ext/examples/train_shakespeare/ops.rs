@@ -99,16 +99,49 @@ impl CustomOp2 for RmsNorm {
     }
 }
 
-/// `y = gate·σ(gate) · up`.
-pub(crate) struct SwiGlu;
+/// The function of the gate in a feed-forward block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Activation {
+    /// `x·σ(x)`.
+    Silu,
+    /// `max(x, 0)²`.
+    Relu2,
+}
+
+impl Activation {
+    /// The name in options and in the file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Silu => "silu",
+            Self::Relu2 => "relu2",
+        }
+    }
+
+    /// The function and its slope at `x`.
+    fn at(self, x: f32) -> (f32, f32) {
+        match self {
+            Self::Silu => {
+                let s = sigmoid(x);
+                (x * s, s * (1.0 + x * (1.0 - s)))
+            }
+            Self::Relu2 => {
+                let x = x.max(0.0);
+                (x * x, 2.0 * x)
+            }
+        }
+    }
+}
 
 fn sigmoid(x: f32) -> f32 {
     (1.0 + exp(-x)).recip()
 }
 
-impl CustomOp2 for SwiGlu {
+/// `y = f(gate) · up`.
+pub(crate) struct Gated(pub(crate) Activation);
+
+impl CustomOp2 for Gated {
     fn name(&self) -> &'static str {
-        "swiglu"
+        "gated"
     }
 
     fn cpu_fwd(
@@ -119,7 +152,7 @@ impl CustomOp2 for SwiGlu {
         up_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (gate, up) = (view(gate, gate_layout)?, view(up, up_layout)?);
-        let y = gate.iter().zip(up).map(|(g, u)| g * sigmoid(*g) * u).collect();
+        let y = gate.iter().zip(up).map(|(g, u)| self.0.at(*g).0 * u).collect();
         Ok((CpuStorage::F32(y), gate_layout.shape().clone()))
     }
 
@@ -134,12 +167,50 @@ impl CustomOp2 for SwiGlu {
         let mut dg = d.clone();
         let mut du = d;
         for (((dg, du), g), u) in dg.iter_mut().zip(&mut du).zip(&g).zip(&u) {
-            let s = sigmoid(*g);
-            *dg *= u * s * (1.0 + g * (1.0 - s));
-            *du *= g * s;
+            let (value, slope) = self.0.at(*g);
+            *dg *= u * slope;
+            *du *= value;
         }
         let tensor = |data| Tensor::from_vec(data, gate.shape(), gate.device());
         Ok((Some(tensor(dg)?), Some(tensor(du)?)))
+    }
+}
+
+/// The share of the elements that are above zero.
+///
+/// Its own slope is zero wherever there is one, so the gradient is that of a smooth
+/// step in its place, the mean of `σ(x / width)` with half the root mean square of
+/// the elements for a fixed width. It also moves those just below zero, which leaves
+/// a margin: coarser weights then seldom change a sign.
+pub(crate) struct ActiveShare;
+
+impl ActiveShare {
+    fn width(x: &[f32]) -> f32 {
+        let square: f32 = x.iter().map(|v| v * v).sum();
+        0.5 * (square / x.len() as f32).sqrt().max(1e-6)
+    }
+}
+
+impl CustomOp1 for ActiveShare {
+    fn name(&self) -> &'static str {
+        "active-share"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = view(x, layout)?;
+        let active = x.iter().filter(|v| **v > 0.0).count();
+        Ok((CpuStorage::F32(vec![active as f32 / x.len() as f32]), Shape::from(())))
+    }
+
+    fn bwd(&self, x: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let mut d = from_rows(x)?;
+        let width = Self::width(&d);
+        let scale = grad.to_scalar::<f32>()? / (width * d.len() as f32);
+        for v in &mut d {
+            let s = sigmoid(*v / width);
+            *v = scale * s * (1.0 - s);
+        }
+        Ok(Some(Tensor::from_vec(d, x.shape(), x.device())?))
     }
 }
 
@@ -240,10 +311,30 @@ mod tests {
         let vars = [input(6, 32, 1)?, input(1, 32, 2)?];
         check(&vars, |v| v[0].apply_op2(&v[1], RmsNorm { eps: 1e-5 }))?;
         let vars = [input(6, 32, 3)?, input(6, 32, 4)?];
-        check(&vars, |v| v[0].apply_op2(&v[1], SwiGlu))?;
+        for activation in [Activation::Silu, Activation::Relu2] {
+            check(&vars, |v| v[0].apply_op2(&v[1], Gated(activation)))?;
+        }
         check(&[input(3, 5, 5)?], |v| v[0].apply_op1(CrossEntropy { targets: vec![4, 0, 2] }))?;
         let vars =
             [input(14, 4 * HEAD_DIM, 6)?, input(14, 2 * HEAD_DIM, 7)?, input(14, 2 * HEAD_DIM, 8)?];
         check(&vars, |v| v[0].apply_op3(&v[1], &v[2], Attention::new(4, 2, 7, 10000.0)))
+    }
+
+    /// The differences are those of the smooth step, its width held.
+    #[test]
+    fn the_active_share_counts_and_has_the_slope_of_a_smooth_step() -> Result<()> {
+        let x = Var::from_vec(vec![-3.0_f32, -0.1, 0.0, 0.2, 2.0], 5, &Device::Cpu)?;
+        let share = x.apply_op1(ActiveShare)?;
+        assert_eq!(share.to_scalar::<f32>()?, 0.4);
+        let grads = share.backward()?;
+        let grad = from_rows(grads.get(&x).ok_or(Error::Msg("no gradient".into()))?)?;
+        let values = from_rows(&x)?;
+        let width = f64::from(ActiveShare::width(&values));
+        let step = |x: f64| (1.0 + (-x / width).exp()).recip() / 5.0;
+        for (x, grad) in values.iter().map(|x| f64::from(*x)).zip(grad) {
+            let slope = (step(x + 1e-4) - step(x - 1e-4)) / 2e-4;
+            assert!((slope - f64::from(grad)).abs() < 1e-5, "{x}: {slope} {grad}");
+        }
+        Ok(())
     }
 }
