@@ -90,8 +90,10 @@ pub(super) fn combine(
     }
     let work = lists.len() * down.cols();
     pool.spread(y, crate::digits::BLOCK, work, &|first, y| {
-        let sums: &mut [i32] = bytemuck::cast_slice_mut(&mut *y);
-        backend.combine(&parts, first, sums);
+        // An integer takes the place of a float.
+        if let Ok(sums) = bytemuck::try_cast_slice_mut(&mut *y) {
+            backend.combine(&parts, first, sums);
+        }
         for y in y {
             *y = y.to_bits().cast_signed() as f32 * scale;
         }

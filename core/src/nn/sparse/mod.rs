@@ -205,7 +205,8 @@ impl Neurons<'_> {
         let counts = select(config.selection(), scores, costs, rows);
         let chosen = counts.iter().sum::<usize>().min(hidden);
         let lists = Lists { rows: rows.get(..chosen).unwrap_or(&[]), counts, lane };
-        let (first, second) = (first.split_at_mut(chosen).0, second.split_at_mut(chosen).0);
+        let first = first.get_mut(..chosen).unwrap_or(&mut []);
+        let second = second.get_mut(..chosen).unwrap_or(&mut []);
         let (gate_known, up_known) = match known {
             Known::Nothing => (None, None),
             Known::Gate(lane) => (Some((lane, &**gate_sums)), None),
@@ -217,7 +218,7 @@ impl Neurons<'_> {
             refine(input, up, up_known, &lists, second)?;
             first.iter_mut().zip(second.iter()).for_each(|(h, up)| *h *= up);
         }
-        let q = q.split_at_mut(chosen).0;
+        let q = q.get_mut(..chosen).unwrap_or(&mut []);
         combine::combine(backend, pool, &self.down, &lists, first, q, y)?;
         if let Some(bias) = self.down_bias {
             y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
@@ -315,8 +316,8 @@ fn refine<B: Backend>(
             let rows = rows.get(first..).unwrap_or(&[]);
             for (y, rows) in y.chunks_mut(CHUNK).zip(rows.chunks(CHUNK)) {
                 let mut sums = [0; CHUNK];
-                let sums = sums.split_at_mut(y.len().min(rows.len())).0;
-                let rows = rows.split_at(sums.len()).0;
+                let sums = sums.get_mut(..y.len().min(rows.len())).unwrap_or(&mut []);
+                let rows = rows.get(..sums.len()).unwrap_or(&[]);
                 if let Some(rest) = &rest {
                     backend.lane_sums_of(rest, x, rows, sums);
                 }

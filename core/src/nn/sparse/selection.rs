@@ -164,13 +164,13 @@ pub(super) fn select(
             }
             return [n, 0, 0];
         }
-        Selection::TopK(k) => [largest(scores, k, rows), NOTHING, NOTHING],
-        Selection::Share(share) => [largest(scores, share_of(share, n), rows), NOTHING, NOTHING],
+        Selection::TopK(k) => [largest(scores, k), NOTHING, NOTHING],
+        Selection::Share(share) => [largest(scores, share_of(share, n)), NOTHING, NOTHING],
         Selection::Threshold(least) => {
             [Limit { bits: least.to_bits().saturating_sub(1), equal: 0 }, NOTHING, NOTHING]
         }
         Selection::Lanes([first, second, third]) => {
-            let mut upto = |share| largest(scores, share_of(share, n), rows);
+            let upto = |share| largest(scores, share_of(share, n));
             [upto(first), upto(first + second), upto(first + second + third)]
         }
         Selection::Bytes(share) => affordable(scores, share, costs),
@@ -183,59 +183,70 @@ fn share_of(share: f32, n: usize) -> usize {
     libm::ceilf(share * n as f32) as usize
 }
 
-/// The limit that leaves the `k` largest above it. `scratch` is overwritten.
-fn largest(scores: &[f32], k: usize, scratch: &mut [u32]) -> Limit {
+/// The limit that leaves the `k` largest above it: a byte of its bits at a time, highest first, by
+/// counting how many of those that agree so far have each value.
+fn largest(scores: &[f32], k: usize) -> Limit {
     if k == 0 {
         return NOTHING;
     }
     if k >= scores.len() {
         return Limit { bits: 0, equal: 0 };
     }
-    for (key, score) in scratch.iter_mut().zip(scores) {
-        *key = score.to_bits();
+    let (mut bits, mut wanted) = (0, k);
+    for shift in [24, 16, 8, 0] {
+        let mut counts = [0; 256];
+        // Magnitudes are in the order of their bits.
+        let agree = |key: &u32| (u64::from(*key) >> shift >> 8) == (u64::from(bits) >> shift >> 8);
+        for key in scores.iter().map(|score| score.to_bits()).filter(agree) {
+            counts[usize::from((key >> shift) as u8)] += 1;
+        }
+        for (value, count) in (0..=u8::MAX).zip(counts).rev() {
+            if wanted <= count {
+                bits |= u32::from(value) << shift;
+                break;
+            }
+            wanted -= count;
+        }
     }
-    // Magnitudes are in the order of their bits.
-    let (above, &mut bits, _) = scratch.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
-    let higher = above.iter().filter(|&&key| key > bits).count();
-    Limit { bits, equal: k - higher }
+    Limit { bits, equal: wanted }
 }
 
 /// Lists the neurons above each limit that are not above one before it.
 fn distribute(scores: &[f32], limits: [Limit; 3], rows: &mut [u32]) -> Counts {
+    let mut counts = [0; 3];
+    each_chosen(scores, limits, |_, lane| counts[lane.min(2)] += 1);
+    let mut next = [0, counts[0], counts[0] + counts[1]];
+    each_chosen(scores, limits, |i, lane| {
+        let next = &mut next[lane.min(2)];
+        if let Some(row) = rows.get_mut(*next) {
+            *row = i;
+        }
+        *next += 1;
+    });
+    counts
+}
+
+/// Calls `each` with every neuron that is within a limit, and the first such limit.
+fn each_chosen(scores: &[f32], limits: [Limit; 3], mut each: impl FnMut(u32, usize)) {
     // Zero is below every limit.
     let mut equal = limits.map(|limit| if limit.bits == 0 { 0 } else { limit.equal });
-    let mut level = |score: f32| {
-        let bits = score.to_bits();
-        // Limits are cumulative: each counts the equal ones that those before it take.
-        let mut within = [false; 3];
-        for ((limit, equal), within) in limits.iter().zip(&mut equal).zip(&mut within) {
-            *within = bits > limit.bits;
-            if bits == limit.bits && *equal > 0 {
-                *equal -= 1;
-                *within = true;
-            }
-        }
-        within.iter().position(|&within| within)
-    };
-    // One list after the other would judge each neuron three times: the first list grows from the
-    // front, the second and third are marked and sorted out afterwards.
-    let mut counts = [0; 3];
-    let mut chosen = 0;
     for (i, &score) in (0u32..).zip(scores) {
-        if let Some(lane) = level(score) {
-            if let Some(row) = rows.get_mut(chosen) {
-                *row = i << 2 | lane as u32;
+        let bits = score.to_bits();
+        let mut first = None;
+        // Limits are cumulative: each counts the equal ones that those before it take.
+        for (lane, (limit, equal)) in limits.iter().zip(&mut equal).enumerate() {
+            let among = bits == limit.bits && *equal > 0;
+            if among {
+                *equal -= 1;
             }
-            counts[lane] += 1;
-            chosen += 1;
+            if first.is_none() && (among || bits > limit.bits) {
+                first = Some(lane);
+            }
+        }
+        if let Some(lane) = first {
+            each(i, lane);
         }
     }
-    let rows = rows.get_mut(..chosen).unwrap_or(&mut []);
-    if counts[0] < chosen {
-        rows.sort_unstable_by_key(|row| (row & 3, *row));
-    }
-    rows.iter_mut().for_each(|row| *row >>= 2);
-    counts
 }
 
 /// The limits at which the chosen neurons read that share of the dense block's bytes.
