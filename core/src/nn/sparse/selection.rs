@@ -200,9 +200,9 @@ fn largest(scores: &[f32], k: usize) -> Limit {
         for key in scores.iter().map(|score| score.to_bits()).filter(agree) {
             counts[usize::from((key >> shift) as u8)] += 1;
         }
-        for (value, count) in (0..=u8::MAX).zip(counts).rev() {
+        for (value, &count) in counts.iter().enumerate().rev() {
             if wanted <= count {
-                bits |= u32::from(value) << shift;
+                bits |= (value as u32) << shift;
                 break;
             }
             wanted -= count;
