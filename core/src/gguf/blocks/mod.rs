@@ -75,33 +75,27 @@ impl fmt::Display for ExpandError {
 impl core::error::Error for ExpandError {}
 
 /// Names of the types that [`expand`] knows, for messages.
-pub const SUPPORTED: &str = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, \
-    Q6_K, TQ1_0, TQ2_0 or I2_S";
+pub const SUPPORTED: &str = if cfg!(feature = "block-types") {
+    "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, TQ1_0, TQ2_0 \
+     or I2_S"
+} else {
+    "F32, F16, BF16, Q4_0 or Q8_0 (this build has no more)"
+};
 
-/// Whether [`expand`] knows this type.
+/// Whether [`expand`] knows this type: the first five always, the others with the feature
+/// `block-types`.
 pub const fn is_supported(kind: TensorType) -> bool {
     use TensorType::{
         BF16, F16, F32, I2_S, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0, TQ1_0,
         TQ2_0,
     };
-    matches!(
-        kind,
-        F32 | F16
-            | BF16
-            | Q4_0
-            | Q4_1
-            | Q5_0
-            | Q5_1
-            | Q8_0
-            | Q2_K
-            | Q3_K
-            | Q4_K
-            | Q5_K
-            | Q6_K
-            | TQ1_0
-            | TQ2_0
-            | I2_S
-    )
+    match kind {
+        F32 | F16 | BF16 | Q4_0 | Q8_0 => true,
+        Q4_1 | Q5_0 | Q5_1 | Q2_K | Q3_K | Q4_K | Q5_K | Q6_K | TQ1_0 | TQ2_0 | I2_S => {
+            cfg!(feature = "block-types")
+        }
+        _ => false,
+    }
 }
 
 /// Expands a whole tensor, bit for bit as the format's reference dequantiser does.
@@ -169,6 +163,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "block-types")]
     #[test]
     fn missing_trailers_are_part_of_the_message() {
         let error = expand(TensorType::I2_S, &[0; 70], &mut [0.0; 128]).unwrap_err();

@@ -66,17 +66,28 @@ impl<'a> Stored<'a> {
             TensorType::F16 => blockwise(stored, out, float::expand_f16),
             TensorType::BF16 => blockwise(stored, out, float::expand_bf16),
             TensorType::Q4_0 => blockwise(stored, out, q4_0::expand_block),
+            #[cfg(feature = "block-types")]
             TensorType::Q4_1 => blockwise(stored, out, q4_1::expand_block),
+            #[cfg(feature = "block-types")]
             TensorType::Q5_0 => blockwise(stored, out, q5_0::expand_block),
+            #[cfg(feature = "block-types")]
             TensorType::Q5_1 => blockwise(stored, out, q5_1::expand_block),
             TensorType::Q8_0 => blockwise(stored, out, q8_0::expand_block),
+            #[cfg(feature = "block-types")]
             TensorType::Q2_K => blockwise(stored, out, q2_k::expand_block),
+            #[cfg(feature = "block-types")]
             TensorType::Q3_K => blockwise(stored, out, q3_k::expand_block),
+            #[cfg(feature = "block-types")]
             TensorType::Q4_K => blockwise(stored, out, q4_k::expand_block),
+            #[cfg(feature = "block-types")]
             TensorType::Q5_K => blockwise(stored, out, q5_k::expand_block),
+            #[cfg(feature = "block-types")]
             TensorType::Q6_K => blockwise(stored, out, q6_k::expand_block),
+            #[cfg(feature = "block-types")]
             TensorType::TQ1_0 => blockwise(stored, out, tq1_0::expand_block),
+            #[cfg(feature = "block-types")]
             TensorType::TQ2_0 => blockwise(stored, out, tq2_0::expand_block),
+            #[cfg(feature = "block-types")]
             TensorType::I2_S => blockwise(stored, out, |block, out| {
                 i2_s::expand_block(block, self.scale, out);
             }),
