@@ -268,7 +268,8 @@ impl<'a> DigitMatrix<'a> {
     /// | `Bit5` | `Bit7` | 0..=3 | `2·c − 3` |
     ///
     /// # Errors
-    /// [`MatrixError::Refinement`] unless both are nested lanes and `from` is the lower one;
+    /// [`MatrixError::Refinement`] unless both are nested lanes and `from` is the lower one, and
+    /// always without the feature `sparse`;
     /// [`MatrixError::Lane`] when the tiers of `to` are not stored.
     pub fn refinement(
         &self,
@@ -277,7 +278,7 @@ impl<'a> DigitMatrix<'a> {
     ) -> Result<LaneView<'a>, MatrixError> {
         let mut view = self.lane(to)?;
         match (from.tiers(), to.tiers()) {
-            (Some(read), Some(tiers)) if read < tiers => {
+            (Some(read), Some(tiers)) if read < tiers && cfg!(feature = "sparse") => {
                 view.above = Some(from);
                 view.high = &[];
                 view.digits.iter_mut().take(read).for_each(|plane| *plane = &[]);
@@ -352,7 +353,8 @@ impl<'a> LaneView<'a> {
 
     /// The lane whose tiers are left out: that of a [refinement](DigitMatrix::refinement).
     pub fn above(&self) -> Option<PrecisionLane> {
-        self.above
+        // Without the feature there are no refinements, and no code for them.
+        if cfg!(feature = "sparse") { self.above } else { None }
     }
 
     /// The value of a code, an integer: the table of [`PrecisionLane`], or that of a

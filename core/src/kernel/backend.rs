@@ -74,10 +74,6 @@ macro_rules! backend_trait {
         /// The kernels of one instruction set. Every implementation gives the same bits.
         #[allow(clippy::too_many_arguments, reason = "a head of attention has seven parts")]
         pub trait Backend: Copy + Send + Sync {
-            /// Whether feed-forward blocks stored by neuron are compiled in; a model that has them
-            /// is refused where they are not.
-            const NEURONS: bool = true;
-
             /// Whether products at that lane are compiled in; a model that needs another is refused
             /// when it is loaded.
             #[inline]
@@ -159,13 +155,11 @@ impl Backend for Scalar {}
 /// Table lookup, for processors without vector instructions; 15 KiB of stack.
 ///
 /// `TIERS` are the tiers of nested tensors that are compiled in: `Lut<1>` computes ternary and
-/// Bit3, without blocks stored by neuron, and is small; `Lut` computes every lane.
+/// Bit3, and is small; `Lut` computes every lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lut<const TIERS: usize = 3>;
 
 impl<const TIERS: usize> Backend for Lut<TIERS> {
-    const NEURONS: bool = TIERS > 1;
-
     fn computes(self, lane: PrecisionLane) -> bool {
         lane.tiers().is_none_or(|tiers| tiers <= TIERS)
     }
@@ -257,7 +251,7 @@ macro_rules! level_backend {
 kernels!(level_backend);
 
 /// The level that the build guarantees ([`Level::baseline`]), chosen when it is compiled: no other
-/// kernel comes into the program, nor do blocks stored by neuron.
+/// kernel comes into the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Baseline;
 
@@ -265,8 +259,6 @@ macro_rules! baseline_backend {
     ($($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $type:ty),* $(,)?)
         $(-> $ret:ty)?;)*) => {
         impl Backend for Baseline {
-            const NEURONS: bool = false;
-
             // Not inlined: other crates may be compiled for size.
             $(#[inline(never)]
             fn $name $(<$life>)? (self, $($arg: $type),*) $(-> $ret)? {

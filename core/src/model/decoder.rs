@@ -58,8 +58,8 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
     /// # Errors
     /// [`ModelError::Memory`] when the arena is shorter than
     /// [`Header::arena_lines`](super::Header::arena_lines), [`ModelError::Cache`] for a capacity
-    /// of zero, [`ModelError::Value`] for blocks stored by neuron where the backend lacks them
-    /// ([`Backend::NEURONS`]).
+    /// of zero, [`ModelError::Value`] for blocks stored by neuron in a build without the
+    /// feature `sparse`.
     pub fn new(
         weights: Weights<'a, 'm>,
         backend: B,
@@ -67,7 +67,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         arena: &'a mut [Line],
     ) -> Result<Self, ModelError> {
         let header = weights.header();
-        if !B::NEURONS && header.sparse_rank.is_some() {
+        if !sparse::COMPILED && header.sparse_rank.is_some() {
             let (key, expected) = (sparse::keys::RANK, "nothing: such blocks are not compiled in");
             return Err(ModelError::Value { key, expected });
         }
@@ -229,7 +229,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
             }
             add(self.x, self.delta);
             run.norm(self.x, layer.ffn_norm, header.norm_eps, self.normed)?;
-            if B::NEURONS && layer.sparse.is_some() {
+            if sparse::COMPILED && layer.sparse.is_some() {
                 let hidden = [&mut *self.gate, &mut *self.up];
                 let reads = layer
                     .sparse_forward(

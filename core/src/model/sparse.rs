@@ -13,6 +13,9 @@ use crate::nn::{
 };
 use crate::quant::ActivationsBuf;
 
+/// Whether such blocks are compiled in; a model that has them is refused where they are not.
+pub(super) const COMPILED: bool = cfg!(feature = "sparse");
+
 /// Metadata keys of a file whose feed-forward blocks are stored by neuron.
 pub mod keys {
     /// Rank of the low-rank predictors, 0 for none (u32). Its presence says that blocks are stored

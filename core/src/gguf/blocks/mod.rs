@@ -89,13 +89,12 @@ pub const fn is_supported(kind: TensorType) -> bool {
         BF16, F16, F32, I2_S, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0, TQ1_0,
         TQ2_0,
     };
-    match kind {
-        F32 | F16 | BF16 | Q4_0 | Q8_0 => true,
-        Q4_1 | Q5_0 | Q5_1 | Q2_K | Q3_K | Q4_K | Q5_K | Q6_K | TQ1_0 | TQ2_0 | I2_S => {
-            cfg!(feature = "block-types")
-        }
-        _ => false,
-    }
+    let always = matches!(kind, F32 | F16 | BF16 | Q4_0 | Q8_0);
+    let rarer = matches!(
+        kind,
+        Q4_1 | Q5_0 | Q5_1 | Q2_K | Q3_K | Q4_K | Q5_K | Q6_K | TQ1_0 | TQ2_0 | I2_S
+    );
+    always || (cfg!(feature = "block-types") && rarer)
 }
 
 /// Expands a whole tensor, bit for bit as the format's reference dequantiser does.

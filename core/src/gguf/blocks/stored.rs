@@ -1,7 +1,8 @@
 //! The data of a tensor as weights.
 
-use super::{ExpandError, float, i2_s, is_supported};
-use super::{q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0, tq1_0, tq2_0};
+use super::{ExpandError, float, is_supported, q4_0, q8_0};
+#[cfg(feature = "block-types")]
+use super::{i2_s, q2_k, q3_k, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, tq1_0, tq2_0};
 use crate::gguf::TensorType;
 
 /// Weights as a tensor stores them: blocks, and the scale behind the last one where the type has
