@@ -192,7 +192,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "embeddings",
         about: "all-MiniLM-L6-v2, converted, gives numpy's vectors of the same weights",
-        full: false,
+        full: true,
         needs: &[Requirement::Python, Requirement::MiniLm],
         work: Work::Check(embeddings::check),
     },
