@@ -16,4 +16,4 @@ mod rewrite;
 pub use break_even::choose_faster;
 pub use low_rank::{LowRankFit, fit};
 pub use record::{LayerActivity, Recording, record};
-pub use rewrite::{Rewrite, rewrite};
+pub use rewrite::{Rewrite, RewriteError, rewrite};

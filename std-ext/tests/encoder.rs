@@ -239,9 +239,9 @@ fn spoiled(
     let gguf = file.gguf().unwrap();
     let mut writer = GgufWriter::new(32).unwrap();
     for (k, value) in gguf.metadata().filter(|(k, _)| *k != "general.alignment") {
-        match if k == key.0 { key.1 } else { Some(value) } {
-            Some(value) => writer.add(k, value).unwrap(),
-            None => {}
+        let value = if k == key.0 { key.1 } else { Some(value) };
+        if let Some(value) = value {
+            writer.add(k, value).unwrap();
         }
     }
     let mut kept = vec![];
