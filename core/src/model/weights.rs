@@ -86,13 +86,6 @@ impl<'a, 'm> Weights<'a, 'm> {
         let (query, kv) = (header.query_len(), header.kv_len());
         for (i, layer) in layers.iter_mut().enumerate() {
             let name = |part| TensorName { layer: Some(i), part };
-            let (down, sparse) = match header.sparse_rank {
-                Some(rank) => {
-                    let sparse = Sparse::load(file, listed.as_ref(), i, &header, rank)?;
-                    (linear(name(DOWN), hidden, dim)?, Some(sparse))
-                }
-                None => (linear(name("ffn_down"), dim, hidden)?, None),
-            };
             *layer = Layer {
                 attn_norm: floats(file, name("attn_norm"), dim)?,
                 attn_q: linear(name("attn_q"), query, dim)?,
@@ -102,8 +95,14 @@ impl<'a, 'm> Weights<'a, 'm> {
                 ffn_norm: floats(file, name("ffn_norm"), dim)?,
                 ffn_gate: linear(name("ffn_gate"), hidden, dim)?,
                 ffn_up: linear(name("ffn_up"), hidden, dim)?,
-                ffn_down: down,
-                sparse,
+                ffn_down: match header.sparse_rank {
+                    Some(_) => linear(name(DOWN), hidden, dim)?,
+                    None => linear(name("ffn_down"), dim, hidden)?,
+                },
+                sparse: match header.sparse_rank {
+                    Some(rank) => Some(Sparse::load(file, listed.as_ref(), i, &header, rank)?),
+                    None => None,
+                },
             };
             layer.check_planes(i)?;
         }

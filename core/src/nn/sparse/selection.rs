@@ -48,8 +48,8 @@ impl core::error::Error for SelectionError {}
 ///
 /// ```
 /// use trilane_core::nn::{Selection, SparsityConfig};
-/// let config = SparsityConfig::with_target_sparsity(0.9)?;
-/// assert_eq!(config.selection(), Selection::Share(0.1));
+/// let config = SparsityConfig::with_target_sparsity(0.75)?;
+/// assert_eq!(config.selection(), Selection::Share(0.25));
 /// assert!(SparsityConfig::with_target_sparsity(1.5).is_err());
 /// # Ok::<(), trilane_core::nn::SelectionError>(())
 /// ```
