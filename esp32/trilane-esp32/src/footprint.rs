@@ -15,7 +15,7 @@ pub const LAYER_BYTES: usize = 896;
 
 /// Machine code and constants of the decoder and the C interface, linked into RISC-V firmware
 /// without what it does not use.
-pub const CODE_BYTES: usize = 136 * 1024;
+pub const CODE_BYTES: usize = 116 * 1024;
 
 /// The same for a classifier.
 pub const CLASSIFIER_CODE_BYTES: usize = 48 * 1024;
