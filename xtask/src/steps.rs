@@ -163,14 +163,20 @@ pub(crate) const STEPS: &[Step] = &[
         about: "tests under emulation of 64-bit Arm with the dot product instructions",
         full: false,
         needs: &[AARCH64, Requirement::QemuUser],
-        work: Work::Commands(|| vec![aarch64_tests("max", "neon,neondot")]),
+        work: Work::Commands(|| {
+            vec![aarch64_tests("max", "neon,neondot", "-p trilane-core -p trilane")]
+        }),
     },
     Step {
         name: "aarch64-baseline",
-        about: "tests under emulation of 64-bit Arm without them",
+        about: "kernels and models under emulation of 64-bit Arm without them",
         full: false,
         needs: &[AARCH64, Requirement::QemuUser],
-        work: Work::Commands(|| vec![aarch64_tests("cortex-a53", "neon")]),
+        work: Work::Commands(|| {
+            ["-p trilane-core --test backends", "-p trilane --test golden"]
+                .map(|tests| aarch64_tests("cortex-a53", "neon", tests))
+                .into()
+        }),
     },
     Step {
         name: "conformance",
@@ -285,13 +291,11 @@ fn host_tests(profile: &str) -> Invocation {
 
 pub(crate) const SIMD128: &str = "-C target-feature=+simd128";
 
-/// Tests of the core and the facade on an emulated processor.
-fn aarch64_tests(processor: &str, required: &str) -> Invocation {
+/// Tests on an emulated processor.
+fn aarch64_tests(processor: &str, required: &str, tests: &str) -> Invocation {
     let triple = "aarch64-unknown-linux-musl";
-    let line = format!(
-        "cargo test --no-fail-fast --profile release-test -p trilane-core -p trilane \
-         --target {triple}"
-    );
+    let line =
+        format!("cargo test --no-fail-fast --profile release-test {tests} --target {triple}");
     for_aarch64(Invocation::new(&line))
         .set(&runner(triple), &format!("qemu-aarch64 -cpu {processor}"))
         .set("TRILANE_REQUIRE", required)
@@ -335,7 +339,7 @@ mod tests {
 
     #[test]
     fn emulated_tests_choose_the_processor() {
-        let shown = aarch64_tests("cortex-a53", "neon").to_string();
+        let shown = aarch64_tests("cortex-a53", "neon", "-p trilane-core").to_string();
         assert!(
             shown.contains("AARCH64_UNKNOWN_LINUX_MUSL_RUNNER='qemu-aarch64 -cpu cortex-a53' ")
         );
