@@ -1,8 +1,9 @@
 //! Arguments that several commands share, and reading their values.
 
+use crate::error::Error;
 use clap::Args;
 use trilane::core::kernel::{Isa, Level};
-use trilane::core::lane::PrecisionLane;
+use trilane::core::lane::{GraduationConfig, Lanes, PrecisionLane};
 use trilane::std::level;
 
 /// How to compute.
@@ -20,9 +21,28 @@ pub(crate) struct ComputeArgs {
 /// The lane to read at.
 #[derive(Args, Debug)]
 pub(crate) struct LaneArg {
-    /// Lane to read weights at: float, bit7, bit5, bit3 or ternary [default: the highest stored]
-    #[arg(long, value_name = "LANE", value_parser = parse_lane)]
-    pub(crate) lane: Option<PrecisionLane>,
+    /// Lane to read weights at: float, bit7, bit5, bit3 or ternary [default: the highest stored];
+    /// auto: for each layer and token the one that a policy chooses
+    #[arg(long, value_name = "LANE", value_parser = parse_lanes)]
+    pub(crate) lane: Option<Lanes<'static>>,
+    /// With --lane auto: how far from the lowest lane to the highest the mean bytes of a token may
+    /// go, 0 to 1 [default: 0.2]
+    #[arg(long, value_name = "SHARE")]
+    budget: Option<f32>,
+}
+
+impl LaneArg {
+    /// How lanes are chosen.
+    pub(crate) fn graduation(&self) -> Result<GraduationConfig, Error> {
+        let mut config = GraduationConfig::default();
+        match (self.budget, self.lane) {
+            (None, _) => {}
+            (Some(share), Some(Lanes::Auto)) => config.escalation_budget = share,
+            (Some(_), _) => return Err(Error::Usage("--budget goes with --lane auto".into())),
+        }
+        config.validate().map_err(|e| Error::Usage(e.to_string()))?;
+        Ok(config)
+    }
 }
 
 /// Reads the name of an instruction set that this machine has.
@@ -31,6 +51,11 @@ pub(crate) fn parse_level(name: &str) -> Result<Level, String> {
     Isa::from_name(name)
         .and_then(level::level)
         .ok_or_else(|| format!("this machine has {}", has.join(", ")))
+}
+
+/// Reads the name of a lane, or `auto`.
+fn parse_lanes(name: &str) -> Result<Lanes<'static>, String> {
+    if name == Lanes::Auto.name() { Ok(Lanes::Auto) } else { parse_lane(name).map(Lanes::All) }
 }
 
 /// Reads the name of a lane.

@@ -11,7 +11,7 @@ use clap::Args;
 use std::io::Write;
 use std::path::Path;
 use trilane::core::gguf::Gguf;
-use trilane::core::lane::PrecisionLane;
+use trilane::core::lane::{GraduationConfig, PrecisionLane};
 use trilane::core::model::sampler::SamplerConfig;
 use trilane::core::model::{Decoder, ModelError, Weights};
 use trilane::std::eval::Loss;
@@ -110,7 +110,7 @@ pub(crate) fn demo(args: &DemoArgs, out: &mut dyn Write) -> Result<(), Error> {
             bytes(weights.bytes_per_token(lane).map_err(refused)?),
             format!("{speed:.0}"),
             format!("{:.4}", loss.mean()),
-            hex(digest(path, weights, &compute, lane)?.all),
+            hex(digest(path, weights, &compute, lane.into(), GraduationConfig::default())?.all),
         ]);
     }
     writeln!(out)?;
@@ -179,7 +179,7 @@ impl Show<'_, '_, '_> {
             let mut arena = memory::arena(header, header.context)?;
             let level = self.compute.level;
             let mut decoder = Decoder::new(self.weights, level, header.context, &mut arena)?;
-            loss(&mut decoder, &self.compute.threads, lane, &[held_out.to_vec()])
+            loss(&mut decoder, &self.compute.threads, lane.into(), &[held_out.to_vec()])
         };
         run().map_err(|e| Error::file(self.path, e))
     }

@@ -1,6 +1,6 @@
 //! `trilane embed`: vectors of texts.
 
-use crate::args::{ComputeArgs, LaneArg};
+use crate::args::{ComputeArgs, parse_lane};
 use crate::error::Error;
 use crate::load::threads;
 use crate::progress::bar;
@@ -11,6 +11,7 @@ use std::fs;
 use std::io::{Read, Write, stderr, stdin};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use trilane::core::lane::PrecisionLane;
 use trilane::std::embedding::{Embedding, EmbeddingError, EmbeddingOptions, EmbeddingProvider};
 use trilane::std::gguf_writer::write_atomically;
 
@@ -39,8 +40,9 @@ pub(crate) struct EmbedArgs {
     /// File with a text in every line (UTF-8); - for standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    #[command(flatten)]
-    lane: LaneArg,
+    /// Lane to read weights at: float, bit7, bit5 or bit3 [default: the highest stored]
+    #[arg(long, value_name = "LANE", value_parser = parse_lane)]
+    lane: Option<PrecisionLane>,
     #[command(flatten)]
     compute: ComputeArgs,
     /// Format of the vectors
@@ -63,7 +65,7 @@ enum Format {
 /// Runs the command.
 pub(crate) fn embed(args: &EmbedArgs, out: &mut dyn Write) -> Result<(), Error> {
     let texts = texts(args)?;
-    let options = EmbeddingOptions { lane: args.lane.lane, level: args.compute.level };
+    let options = EmbeddingOptions { lane: args.lane, level: args.compute.level };
     let model =
         EmbeddingProvider::open(&args.model, &options).map_err(|e| refused(&args.model, e))?;
     let Some(path) = &args.out else { return vectors(args, &model, &texts, out) };

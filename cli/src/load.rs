@@ -5,7 +5,7 @@ use crate::error::Error;
 use std::path::Path;
 use trilane::core::gguf::{Gguf, TensorType};
 use trilane::core::kernel::Level;
-use trilane::core::lane::PrecisionLane;
+use trilane::core::lane::{Lanes, PrecisionLane};
 use trilane::core::model::{Header, Layer, Mlp, ModelError, Weights};
 use trilane::core::nn::Linear;
 use trilane::std::text::Text;
@@ -117,23 +117,23 @@ pub(crate) fn lanes(weights: &Weights<'_, '_>) -> Vec<PrecisionLane> {
     PrecisionLane::ALL.into_iter().filter(|&lane| weights.check_lane(lane).is_ok()).collect()
 }
 
-/// The lane asked for, or the highest one.
-pub(crate) fn choose_lane(
+/// The lanes asked for, or the highest one.
+pub(crate) fn choose_lanes(
     path: &Path,
     weights: &Weights<'_, '_>,
-    asked: Option<PrecisionLane>,
-) -> Result<PrecisionLane, Error> {
+    asked: Option<Lanes<'static>>,
+) -> Result<Lanes<'static>, Error> {
     let lanes = lanes(weights);
     match asked {
-        Some(lane) if lanes.contains(&lane) => Ok(lane),
-        Some(lane) => Err(Error::Usage(format!(
+        Some(Lanes::All(lane)) if !lanes.contains(&lane) => Err(Error::Usage(format!(
             "{}: lane {lane} is not stored; the file has {}",
             path.display(),
             lane_names(&lanes)
         ))),
+        Some(asked) => Ok(asked),
         None => lanes
             .last()
-            .copied()
+            .map(|&lane| lane.into())
             .ok_or_else(|| Error::file(path, "no lane is stored for every tensor")),
     }
 }

@@ -1,6 +1,7 @@
 //! The `trilane` command: arguments in, the library's answers out.
 
 mod args;
+mod auto;
 mod calibrate;
 mod classify;
 mod convert;

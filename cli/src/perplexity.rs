@@ -1,8 +1,9 @@
 //! `trilane perplexity`: how well a model predicts a text.
 
 use crate::args::{ComputeArgs, LaneArg};
+use crate::auto::{self, Measured};
 use crate::error::Error;
-use crate::load::{Model, choose_lane, read_text};
+use crate::load::{Model, choose_lanes, read_text};
 use crate::progress::bar;
 use crate::sparse::SparseArgs;
 use crate::table::Table;
@@ -12,7 +13,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use trilane::core::kernel::{Backend, Pool};
-use trilane::core::lane::PrecisionLane;
+use trilane::core::lane::Lanes;
 use trilane::core::model::{Decoder, ModelError};
 use trilane::std::eval::{Loss, document_loss};
 use trilane::std::mapped::MappedFile;
@@ -28,6 +29,7 @@ use trilane::std::{memory, text};
 #[command(after_help = "\
 Examples:
   trilane perplexity nested.gguf --text sample.txt --lane bit5
+  trilane perplexity nested.gguf --text sample.txt --lane auto    beside the fixed lanes
   trilane perplexity model.gguf --text book.txt --whole
   trilane perplexity model.gguf --text sample.txt --json")]
 pub(crate) struct PerplexityArgs {
@@ -64,7 +66,7 @@ pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(
     let content = fs::read_to_string(&args.text).map_err(|e| Error::io(&args.text, e))?;
     let documents = documents(args, &vocabulary, &content)?;
     let weights = model.weights(path)?;
-    let lane = choose_lane(path, &weights, args.lane.lane)?;
+    let lanes = choose_lanes(path, &weights, args.lane.lane)?;
     let compute = args.compute.start()?;
     let longest = documents.iter().map(Vec::len).max().unwrap_or(1);
     let capacity = header.context.min(longest);
@@ -72,25 +74,37 @@ pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(
     let mut arena = memory::arena(&header, capacity).map_err(refused)?;
     let mut decoder =
         Decoder::new(weights, compute.level, capacity, &mut arena).map_err(refused)?;
+    if lanes == Lanes::Auto {
+        if args.sparse.asked() {
+            let what = "--lane auto is measured with dense feed-forward blocks";
+            return Err(Error::Usage(what.into()));
+        }
+        let mut memory = auto::Memory::new(&header);
+        let chosen = memory.lanes(&weights, compute.level, args.lane.graduation()?);
+        let mut decoder = decoder.with_auto(chosen.map_err(|e| Error::file(path, e))?);
+        let run = Measured { path, compute: &compute, documents: &documents, json: args.json };
+        return auto::compare(&run, &mut decoder, out);
+    }
+    args.lane.graduation()?;
     let mode = args.sparse.mode(path, &gguf)?;
     if let Some(asked) = &mode {
-        asked.apply(&mut decoder, &compute.threads, lane).map_err(refused)?;
+        asked.apply(&mut decoder, &compute.threads, lanes).map_err(refused)?;
     }
-    let loss = loss(&mut decoder, &compute.threads, lane, &documents).map_err(refused)?;
+    let loss = loss(&mut decoder, &compute.threads, lanes, &documents).map_err(refused)?;
     if args.json {
         let value = json!({
             "loss": loss.mean(),
             "perplexity": loss.perplexity(),
             "tokens": loss.tokens,
             "documents": documents.len(),
-            "lane": lane.name(),
+            "lane": lanes.name(),
             "feed_forward": mode.as_ref().map(|_| crate::sparse::json(&decoder.feed_forward_reads())),
         });
         return Ok(writeln!(out, "{value}")?);
     }
     let mut table = Table::new(["lane", "loss", "perplexity", "tokens", "documents"]);
     table.row([
-        lane.name().to_owned(),
+        lanes.name().to_owned(),
         format!("{:.4}", loss.mean()),
         format!("{:.3}", loss.perplexity()),
         loss.tokens.to_string(),
@@ -107,14 +121,14 @@ pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(
 pub(crate) fn loss<B: Backend>(
     decoder: &mut Decoder<'_, '_, B>,
     pool: &dyn Pool,
-    lane: PrecisionLane,
+    lanes: Lanes<'static>,
     documents: &[Vec<u32>],
 ) -> Result<Loss, ModelError> {
     let tokens = documents.iter().map(|document| document.len().saturating_sub(1)).sum();
     let progress = bar("predicting", tokens);
     let mut all = Loss::default();
     for document in documents {
-        let loss = document_loss(decoder, pool, lane, document, &mut |n| progress.step(n))?;
+        let loss = document_loss(decoder, pool, lanes, document, &mut |n| progress.step(n))?;
         all.sum += loss.sum;
         all.tokens += loss.tokens;
     }

@@ -3,16 +3,17 @@
 mod converse;
 
 use crate::args::{ComputeArgs, LaneArg};
+use crate::auto;
 use crate::error::Error;
 use crate::generate::{Generation, Request, generate, rate, refused};
-use crate::load::{Model, block_types, choose_lane, read_text};
+use crate::load::{Model, block_types, choose_lanes, read_text};
 use crate::sparse::{self, SparseArgs};
 use crate::table::counted;
 use clap::Args;
 use converse::converse;
 use std::io::{Read, Write, stderr, stdin};
 use std::path::{Path, PathBuf};
-use trilane::core::lane::PrecisionLane;
+use trilane::core::lane::Lanes;
 use trilane::core::model::sampler::SamplerConfig;
 use trilane::core::model::{Decoder, Weights};
 use trilane::std::generation::{End, GenerationConfig, ModelRunner};
@@ -30,6 +31,7 @@ Examples:
   trilane run model.gguf --prompt 'Once upon a time'
   trilane run nested.gguf --prompt 'Once upon a time' --lane bit3    the same file, fewer bytes
   trilane run model.gguf --prompt 'Once upon a time' --temperature 0  always the likeliest token
+  trilane run nested.gguf --prompt 'Once upon a time' --lane auto    a lane for each layer and token
   trilane run model.gguf --prompt - --tokens 64 < prompt.txt
   trilane run model.gguf --prompt 'JULIET:' --stop ROMEO               ends where ROMEO would begin
   trilane run model.gguf --interactive --stop '
@@ -158,14 +160,16 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
         return Err(Error::Usage(format!("{}: {what}", path.display())));
     }
     let weights = model.weights(path)?;
+    let lanes = choose_lanes(path, &weights, args.lane.lane)?;
     let config = GenerationConfig {
         max_tokens: args.tokens,
         sampler: args.sampler.config(),
         stop: args.stop.clone(),
-        ..GenerationConfig::new(choose_lane(path, &weights, args.lane.lane)?)
+        ..GenerationConfig::new(lanes)
     };
     config.validate(header.vocabulary).map_err(|e| refused(path, e))?;
-    let computed = computed(&weights, config.lane);
+    let graduation = args.lane.graduation()?;
+    let computed = computed(&weights, lanes);
     let compute = args.compute.start()?;
     let capacity = match args.interactive {
         true => context,
@@ -173,10 +177,15 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
     };
     let spoiled = |e| Error::file(path, e);
     let mut arena = memory::arena(&header, capacity).map_err(spoiled)?;
+    let mut auto = auto::Memory::new(&header);
     let mut decoder =
         Decoder::new(weights, compute.level, capacity, &mut arena).map_err(spoiled)?;
+    if lanes == Lanes::Auto {
+        let chosen = auto.lanes(&weights, compute.level, graduation);
+        decoder = decoder.with_auto(chosen.map_err(|e| Error::file(path, e))?);
+    }
     let mode = args.sparse.mode(path, &gguf)?;
-    let mode = mode.map(|asked| asked.apply(&mut decoder, &compute.threads, config.lane));
+    let mode = mode.map(|asked| asked.apply(&mut decoder, &compute.threads, lanes));
     let mode = mode.transpose().map_err(spoiled)?;
     if args.interactive {
         let runner = ModelRunner::new(text, decoder);
@@ -200,14 +209,17 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
         format!(", {} ({name})", sparse::reads(&decoder.feed_forward_reads()))
     });
     report(&generation, context, &format!("{computed}, {}, {threads}{sparse}", compute.level));
+    if let Some(auto) = decoder.auto() {
+        auto::show(auto, &weights, &mut stderr())?;
+    }
     Ok(())
 }
 
-/// The lane, and the types that are expanded for it.
-fn computed(weights: &Weights<'_, '_>, lane: PrecisionLane) -> String {
+/// The lanes, and the types that are expanded for it.
+fn computed(weights: &Weights<'_, '_>, lanes: Lanes<'static>) -> String {
     match block_types(weights).join(", ") {
-        types if types.is_empty() => lane.to_string(),
-        types => format!("{lane} expanded from {types} in every product"),
+        types if types.is_empty() => lanes.name().into(),
+        types => format!("{} expanded from {types} in every product", lanes.name()),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use trilane::core::gguf::Gguf;
 use trilane::core::kernel::{Backend, Pool};
-use trilane::core::lane::PrecisionLane;
+use trilane::core::lane::Lanes;
 use trilane::core::model::{Decoder, FeedForwardMode, ModelError, PredictorKind, sparsity_keys};
 use trilane::core::nn::{Selection, SparseReads, SparsityConfig};
 use trilane::std::calibrate::choose_faster;
@@ -77,6 +77,13 @@ pub(crate) struct Asked {
 }
 
 impl SparseArgs {
+    /// Whether anything but dense blocks is asked for.
+    pub(crate) fn asked(&self) -> bool {
+        !matches!(self.active, Active::Dense)
+            || self.ffn_bytes.is_some()
+            || self.ffn_lanes.is_some()
+    }
+
     /// The mode asked for, or `None` for dense blocks.
     pub(crate) fn mode(&self, path: &Path, file: &Gguf<'_>) -> Result<Option<Asked>, Error> {
         let selection = match (self.active, self.ffn_bytes, self.ffn_lanes.as_deref()) {
@@ -112,11 +119,11 @@ impl Asked {
         &self,
         decoder: &mut Decoder<'_, '_, B>,
         pool: &dyn Pool,
-        lane: PrecisionLane,
+        lanes: Lanes<'static>,
     ) -> Result<&'static str, ModelError> {
         if !self.if_faster {
             decoder.set_feed_forward(self.mode)?;
-        } else if !choose_faster(decoder, pool, lane, self.mode)? {
+        } else if !choose_faster(decoder, pool, lanes, self.mode)? {
             return Ok("dense, which is faster on this machine");
         }
         Ok(self.mode.predictor.name())

@@ -3,6 +3,7 @@
 mod subject;
 
 use crate::args::{ComputeArgs, LaneArg};
+use crate::auto;
 use crate::error::Error;
 use crate::load::{Compute, Model, is_encoder, is_perceptron, perceptron, threads};
 use crate::progress::bar;
@@ -11,10 +12,11 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use subject::{Perceptron, Subject};
-use trilane::core::lane::PrecisionLane;
+use subject::{Decoded, Perceptron, Subject};
+use trilane::core::lane::{GraduationConfig, Lanes};
 use trilane::core::model::{
-    Decoder, Digest, EncoderHeader, EncoderWeights, VERIFY_TOKENS, Weights, verify as fixed_run,
+    AutoError, Decoder, Digest, EncoderHeader, EncoderWeights, VERIFY_TOKENS, Weights,
+    verify as fixed_run,
 };
 use trilane::std::embedding::layers;
 use trilane::std::mapped::MappedFile;
@@ -50,7 +52,7 @@ pub(crate) struct VerifyArgs {
 /// The fixed run of one lane.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LaneDigest {
-    lane: PrecisionLane,
+    lanes: Lanes<'static>,
     /// One for each layer, and the logits.
     layers: Vec<Digest>,
     /// The digest of these.
@@ -72,7 +74,8 @@ pub(crate) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error
         return verify_subject(args, &weights, out);
     }
     let mut model = Model::read(path, gguf)?;
-    verify_subject(args, &model.weights(path)?, out)
+    let decoded = Decoded { weights: model.weights(path)?, graduation: args.lane.graduation()? };
+    verify_subject(args, &decoded, out)
 }
 
 /// Runs the command on what the file holds.
@@ -98,8 +101,8 @@ fn verify_subject(
     let mut runs = Vec::new();
     for compute in &computes {
         let mut run = Vec::new();
-        for &lane in &lanes {
-            run.push(subject.digest(path, compute, lane)?);
+        for &lanes in &lanes {
+            run.push(subject.digest(path, compute, lanes)?);
             progress.step(1);
         }
         runs.push(run);
@@ -111,22 +114,27 @@ fn verify_subject(
     }
 }
 
-/// The fixed run of one lane.
+/// The fixed run at one lane, or at those of a policy.
 pub(crate) fn digest(
     path: &Path,
     weights: Weights<'_, '_>,
     compute: &Compute,
-    lane: PrecisionLane,
+    lanes: Lanes<'static>,
+    graduation: GraduationConfig,
 ) -> Result<LaneDigest, Error> {
     let run = || {
         let header = *weights.header();
         let mut arena = memory::arena(&header, VERIFY_TOKENS)?;
+        let mut auto = auto::Memory::new(&header);
         let mut decoder = Decoder::new(weights, compute.level, VERIFY_TOKENS, &mut arena)?;
+        if lanes == Lanes::Auto {
+            decoder = decoder.with_auto(auto.lanes(&weights, compute.level, graduation)?);
+        }
         let mut layers = vec![Digest::default(); header.layers + 1];
-        let all = fixed_run(&mut decoder, &compute.threads, lane, &mut layers)?;
-        Ok(LaneDigest { lane, layers, all })
+        let all = fixed_run(&mut decoder, &compute.threads, lanes, &mut layers)?;
+        Ok(LaneDigest { lanes, layers, all })
     };
-    run().map_err(|e: trilane::core::model::ModelError| Error::file(path, e))
+    run().map_err(|e: AutoError| Error::file(path, e))
 }
 
 /// The digest over the lanes' digests, lowest lane first.
@@ -148,7 +156,7 @@ fn lanes_json(run: &[LaneDigest]) -> Map<String, Value> {
             let (logits, layers) =
                 digests.split_last().map_or((None, &[][..]), |(l, r)| (Some(l), r));
             let value = json!({ "digest": hex(lane.all), "layers": layers, "logits": logits });
-            (lane.lane.name().to_owned(), value)
+            (lane.lanes.name().to_owned(), value)
         })
         .collect()
 }
@@ -168,7 +176,7 @@ fn show(
         });
         return Ok(writeln!(out, "{value}")?);
     }
-    let headings = ["layer"].into_iter().chain(run.iter().map(|lane| lane.lane.name()));
+    let headings = ["layer"].into_iter().chain(run.iter().map(|lane| lane.lanes.name()));
     let mut table = Table::new(headings);
     let layers = run.first().map_or(0, |lane| lane.layers.len());
     for layer in 0..layers {
@@ -210,7 +218,7 @@ fn compare(
         });
         writeln!(out, "{value}")?;
     } else {
-        let lanes = first.iter().map(|lane| lane.lane.name());
+        let lanes = first.iter().map(|lane| lane.lanes.name());
         let mut table = Table::new(["level", "threads"].into_iter().chain(lanes).chain(["digest"]));
         for (compute, run) in computes.iter().zip(runs) {
             let start = [compute.level.to_string(), compute.threads.count().to_string()];

@@ -1,7 +1,7 @@
 //! How well a model predicts a text.
 
 use trilane_core::kernel::{Backend, Pool};
-use trilane_core::lane::PrecisionLane;
+use trilane_core::lane::Lanes;
 use trilane_core::model::{Decoder, ModelError};
 
 /// A sum of losses.
@@ -41,14 +41,14 @@ pub fn cross_entropy(logits: &[f32], target: u32) -> f64 {
 ///
 /// # Errors
 /// What [`Decoder::forward`] returns.
-pub fn document_loss<B: Backend>(
+pub fn document_loss<'l, B: Backend>(
     decoder: &mut Decoder<'_, '_, B>,
     pool: &dyn Pool,
-    lane: PrecisionLane,
+    lanes: impl Into<Lanes<'l>>,
     tokens: &[u32],
     progress: &mut dyn FnMut(usize),
 ) -> Result<Loss, ModelError> {
-    let mut loss = Loss::default();
+    let (lanes, mut loss) = (lanes.into(), Loss::default());
     let Some((&first, rest)) = tokens.split_first() else { return Ok(loss) };
     let mut targets = rest;
     while !targets.is_empty() {
@@ -56,7 +56,7 @@ pub fn document_loss<B: Backend>(
         let (piece, after) = targets.split_at(targets.len().min(decoder.capacity()));
         let mut token = first;
         for &target in piece {
-            let logits = decoder.forward(pool, token, lane)?;
+            let logits = decoder.forward(pool, token, lanes)?;
             loss.sum += cross_entropy(logits, target);
             loss.tokens += 1;
             token = target;

@@ -197,7 +197,7 @@ fn turns_take_only_what_the_cache_does_not_hold() {
 fn another_lane_or_another_text_leaves_nothing_behind() {
     with_runner(256, |mut runner| {
         let five = config(16, 2);
-        let three = GenerationConfig { lane: PrecisionLane::Bit3, ..five.clone() };
+        let three = GenerationConfig { lanes: PrecisionLane::Bit3.into(), ..five.clone() };
         let (first, _) = all(&mut runner, "ROMEO:\n", &five);
         // Never stepped: only the lane was asked for.
         drop(runner.generate(&Serial, "ROMEO:\n", &three).unwrap());

@@ -10,6 +10,7 @@
 mod bits;
 mod file;
 mod header;
+mod lanes;
 #[path = "../../core/tests/backends/levels.rs"]
 mod levels;
 mod numbers;

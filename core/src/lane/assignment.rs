@@ -9,15 +9,27 @@ pub enum Lanes<'l> {
     All(PrecisionLane),
     /// One lane for each layer and, at the end, that of the embedding table and the output matrix.
     Each(&'l [PrecisionLane]),
+    /// As the decoder's policy decides (see [`AutoLanes`](crate::model::AutoLanes)).
+    Auto,
 }
 
 impl Lanes<'_> {
+    /// The name used on command lines: that of the one lane, `auto`, or `each`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::All(lane) => lane.name(),
+            Self::Each(_) => "each",
+            Self::Auto => "auto",
+        }
+    }
+
     /// The lane of a layer; the number of layers stands for the embedding table and the output.
-    /// `None` where a slice does not go so far.
+    /// `None` where a slice does not go so far, and for lanes that are not decided yet.
     pub fn of(&self, layer: usize) -> Option<PrecisionLane> {
         match self {
             Self::All(lane) => Some(*lane),
             Self::Each(lanes) => lanes.get(layer).copied(),
+            Self::Auto => None,
         }
     }
 }

@@ -148,15 +148,12 @@ pub struct GraduationPolicy {
     cost_usage: f32,
 }
 
-impl GraduationPolicy {
-    /// A policy that begins at the initial lane and stays within its range.
-    ///
-    /// # Errors
-    /// [`GraduationError`] for a threshold out of range.
-    pub fn new(lanes: LaneConfig, config: GraduationConfig) -> Result<Self, GraduationError> {
-        config.validate()?;
-        Ok(Self {
-            config,
+impl Default for GraduationPolicy {
+    /// Every nested lane from Bit3 on, with the usual thresholds.
+    fn default() -> Self {
+        let lanes = LaneConfig::default();
+        Self {
+            config: GraduationConfig::default(),
             lanes,
             lane: lanes.initial(),
             novelty: 0.0,
@@ -164,7 +161,18 @@ impl GraduationPolicy {
             stable_steps: 0,
             confidence: 0.0,
             cost_usage: 0.0,
-        })
+        }
+    }
+}
+
+impl GraduationPolicy {
+    /// A policy that begins at the initial lane and stays within its range.
+    ///
+    /// # Errors
+    /// [`GraduationError`] for a threshold out of range.
+    pub fn new(lanes: LaneConfig, config: GraduationConfig) -> Result<Self, GraduationError> {
+        config.validate()?;
+        Ok(Self { config, lanes, lane: lanes.initial(), ..Self::default() })
     }
 
     /// The lane now.

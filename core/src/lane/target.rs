@@ -38,6 +38,13 @@ pub struct LaneConfig {
     highest: PrecisionLane,
 }
 
+impl Default for LaneConfig {
+    /// Every nested lane, from the lowest on.
+    fn default() -> Self {
+        Self::of(HardwareTarget::Cpu)
+    }
+}
+
 impl LaneConfig {
     /// A range of nested lanes.
     ///

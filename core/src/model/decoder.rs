@@ -1,6 +1,7 @@
 //! The llama-family decoder: a token in, logits out.
 
 use super::arena::{Buffers, Line, SparseBuffers};
+use super::auto::{self, AutoLanes};
 use super::sparse::{self, FeedForwardMode};
 use super::{ModelError, Weights};
 use crate::error::ShapeError;
@@ -33,6 +34,7 @@ pub struct Decoder<'a, 'm, B> {
     /// Whether the weights can be computed with at each lane, in the order of [`PrecisionLane::ALL`].
     lanes: [Result<(), ModelError>; 5],
     backend: B,
+    auto: Option<AutoLanes<'a>>,
     cache: KvCache<'a>,
     scratch: &'a mut [f32],
     x: &'a mut [f32],
@@ -77,6 +79,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
             lanes: PrecisionLane::ALL.map(|lane| weights.check_computable(backend, lane)),
             weights,
             backend,
+            auto: None,
             cache,
             scratch: b.scratch,
             x: b.x,
@@ -94,6 +97,17 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
             mode: FeedForwardMode::DENSE,
             reads: SparseReads::default(),
         })
+    }
+
+    /// The same decoder with a policy, which [`Lanes::Auto`] then asks.
+    #[must_use]
+    pub fn with_auto(self, auto: AutoLanes<'a>) -> Self {
+        Self { auto: Some(auto), ..self }
+    }
+
+    /// The policy, if there is one.
+    pub fn auto(&self) -> Option<&AutoLanes<'a>> {
+        self.auto.as_ref()
     }
 
     /// The weights.
@@ -164,7 +178,11 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         lanes: impl Into<Lanes<'l>>,
         observe: Observer<'_>,
     ) -> Result<&mut [f32], ModelError> {
-        self.step(pool, token, lanes.into(), observe, &mut |_, _, _| {})
+        match lanes.into() {
+            Lanes::Auto if auto::COMPILED => self.step_auto(pool, token, observe)?,
+            lanes => self.step(pool, token, lanes, observe, &mut |_, _, _| {})?,
+        }
+        Ok(self.logits)
     }
 
     /// [`forward`](Self::forward), showing the input and the hidden layer of every feed-forward
@@ -179,9 +197,36 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         lane: PrecisionLane,
         record: Recorder<'_>,
     ) -> Result<&mut [f32], ModelError> {
-        self.step(pool, token, lane.into(), &mut |_, _| {}, record)
+        self.step(pool, token, lane.into(), &mut |_, _| {}, record)?;
+        Ok(self.logits)
     }
 
+    /// [`step`](Self::step) at the lanes that the policy plans; it is shown every output.
+    fn step_auto(
+        &mut self,
+        pool: &dyn Pool,
+        token: u32,
+        observe: Observer<'_>,
+    ) -> Result<(), ModelError> {
+        let mut auto = self.auto.take().ok_or(ModelError::NoPolicy)?;
+        if self.cache.is_empty() {
+            auto.restart();
+        }
+        let surprise = auto.plan(token, self.logits);
+        let (lanes, mut levels) = auto.split();
+        let mut observe = |layer: usize, output: &[f32]| {
+            levels.observe(layer, output);
+            observe(layer, output);
+        };
+        let computed = self.step(pool, token, Lanes::Each(lanes), &mut observe, &mut |_, _, _| {});
+        if computed.is_ok() {
+            auto.commit(surprise);
+        }
+        self.auto = Some(auto);
+        computed
+    }
+
+    /// Computes the logits of one token.
     fn step(
         &mut self,
         pool: &dyn Pool,
@@ -189,7 +234,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         lanes: Lanes<'_>,
         observe: Observer<'_>,
         record: Recorder<'_>,
-    ) -> Result<&mut [f32], ModelError> {
+    ) -> Result<(), ModelError> {
         let header = *self.weights.header();
         let row = usize::try_from(token).unwrap_or(usize::MAX);
         if row >= header.vocabulary {
@@ -279,7 +324,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         }
         observe(header.layers, self.logits);
         self.cache.commit()?;
-        Ok(self.logits)
+        Ok(())
     }
 
     /// Whether every layer has a lane, and one that can be computed with.
@@ -288,6 +333,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
             |lane: PrecisionLane| self.lanes.get(lane as usize).copied().unwrap_or(Ok(()));
         match lanes {
             Lanes::All(lane) => computable(lane),
+            Lanes::Auto => Err(ModelError::NoPolicy),
             Lanes::Each(lanes) => {
                 let (expected, actual) = (self.weights.header().layers + 1, lanes.len());
                 if expected != actual {

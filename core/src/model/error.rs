@@ -128,6 +128,8 @@ pub enum ModelError {
         /// The lane.
         lane: crate::lane::PrecisionLane,
     },
+    /// The decoder has no policy to choose lanes with.
+    NoPolicy,
     /// The backend does not compute at the lane that a tensor is read at.
     Backend {
         /// The tensor.
@@ -207,6 +209,7 @@ impl fmt::Display for ModelError {
             Self::Lane { name, lane } => {
                 write!(f, "tensor {name} is not stored at lane {lane}")
             }
+            Self::NoPolicy => f.write_str("the decoder was given no policy to choose lanes with"),
             Self::Backend { name, lane } => {
                 write!(f, "tensor {name} is read at lane {lane}, which this build does not compute")
             }

@@ -1,6 +1,7 @@
 //! Models: headers, tokenizers, sampler, decoder, encoder, perceptron.
 
 mod arena;
+mod auto;
 mod decoder;
 mod digest;
 mod encoder;
@@ -22,6 +23,7 @@ mod weights;
 pub mod wordpiece;
 
 pub use arena::Line;
+pub use auto::{AutoError, AutoLanes, AutoLayer, AutoMemory};
 pub use decoder::{Decoder, Observer, Recorder};
 pub use digest::Digest;
 pub use encoder::{Encoder, EncoderHeader, EncoderLayer, EncoderWeights, Pooling, verify_encoder};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 use trilane_core::kernel::{Backend, Pool};
-use trilane_core::lane::PrecisionLane;
+use trilane_core::lane::Lanes;
 use trilane_core::model::{Decoder, FeedForwardMode, ModelError};
 
 /// Tokens of a timed run.
@@ -19,7 +19,7 @@ const RUNS: usize = 5;
 pub fn choose_faster<B: Backend>(
     decoder: &mut Decoder<'_, '_, B>,
     pool: &dyn Pool,
-    lane: PrecisionLane,
+    lanes: Lanes<'static>,
     mode: FeedForwardMode,
 ) -> Result<bool, ModelError> {
     let mut times = [[Duration::ZERO; RUNS]; 2];
@@ -29,7 +29,7 @@ pub fn choose_faster<B: Backend>(
             decoder.truncate(0);
             let start = Instant::now();
             for token in 0..TOKENS.min(decoder.capacity()) {
-                decoder.forward(pool, token as u32, lane)?;
+                decoder.forward(pool, token as u32, lanes)?;
             }
             times[run] = start.elapsed();
         }

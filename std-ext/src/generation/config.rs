@@ -1,15 +1,15 @@
 //! What decides how a text goes on.
 
 use super::GenerationError;
-use trilane_core::lane::PrecisionLane;
+use trilane_core::lane::Lanes;
 use trilane_core::model::sampler::{Sampler, SamplerConfig};
 
 /// What decides how a text goes on, and where it ends. Checked by
 /// [`Generation::new`](super::Generation::new).
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerationConfig {
-    /// The lane that the weights are read at.
-    pub lane: PrecisionLane,
+    /// The lanes that the weights are read at.
+    pub lanes: Lanes<'static>,
     /// The most tokens to generate.
     pub max_tokens: usize,
     /// How tokens are chosen: temperature, top-k, top-p, min-p, repetition penalty, seed.
@@ -22,10 +22,10 @@ pub struct GenerationConfig {
 }
 
 impl GenerationConfig {
-    /// At most 128 tokens at that lane, chosen as llama.cpp does by default.
-    pub fn new(lane: PrecisionLane) -> Self {
+    /// At most 128 tokens at a lane, or at those of the decoder's policy, chosen as llama.cpp does by default.
+    pub fn new(lanes: impl Into<Lanes<'static>>) -> Self {
         Self {
-            lane,
+            lanes: lanes.into(),
             max_tokens: 128,
             sampler: SamplerConfig::default(),
             stop_tokens: Vec::new(),

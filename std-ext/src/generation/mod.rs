@@ -19,7 +19,7 @@ use crate::text::{Text, TextError, TextStream};
 use std::fmt;
 use stop::StopStrings;
 use trilane_core::kernel::{Backend, Pool};
-use trilane_core::lane::PrecisionLane;
+use trilane_core::lane::Lanes;
 use trilane_core::model::sampler::{Candidate, Sampler, SamplerError};
 use trilane_core::model::{Decoder, ModelError};
 
@@ -134,7 +134,7 @@ impl From<OutOfMemory> for GenerationError {
 #[derive(Clone, Debug)]
 pub struct Generation<'a> {
     text: Text<'a>,
-    lane: PrecisionLane,
+    lanes: Lanes<'static>,
     sampler: Sampler,
     candidates: Vec<Candidate>,
     stop_tokens: Vec<u32>,
@@ -188,7 +188,7 @@ impl<'a> Generation<'a> {
         config.validate(vocabulary)?;
         Ok(Self {
             text,
-            lane: config.lane,
+            lanes: config.lanes,
             sampler: Sampler::new(config.sampler)?,
             candidates: filled("candidates", Candidate::default(), vocabulary)?,
             stop_tokens: config.stop_tokens.clone(),
@@ -260,7 +260,7 @@ impl<'a> Generation<'a> {
             }
         }
         let token = self.tokens.get(self.taken).copied().unwrap_or_default();
-        let logits = decoder.forward(pool, token, self.lane)?;
+        let logits = decoder.forward(pool, token, self.lanes)?;
         if self.taken + 1 < self.prompt || self.limit == self.prompt {
             self.taken += 1;
             return Ok(Step::Prompt);

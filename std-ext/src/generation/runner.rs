@@ -5,7 +5,7 @@ use crate::text::Text;
 use std::fmt;
 use std::ops::ControlFlow;
 use trilane_core::kernel::{Backend, Pool};
-use trilane_core::lane::PrecisionLane;
+use trilane_core::lane::Lanes;
 use trilane_core::model::Decoder;
 
 /// A vocabulary and a decoder, which go on with one prompt after another.
@@ -17,16 +17,16 @@ use trilane_core::model::Decoder;
 pub struct ModelRunner<'a, B> {
     text: Text<'a>,
     decoder: Decoder<'a, 'a, B>,
-    /// The tokens in the decoder's cache, and the lane that they were taken at.
+    /// The tokens in the decoder's cache, and the lanes that they were taken at.
     cached: Vec<u32>,
-    lane: Option<PrecisionLane>,
+    lanes: Option<Lanes<'static>>,
 }
 
 impl<'a, B: Backend> ModelRunner<'a, B> {
     /// A runner with an empty cache.
     pub fn new(text: Text<'a>, mut decoder: Decoder<'a, 'a, B>) -> Self {
         decoder.truncate(0);
-        Self { text, decoder, cached: Vec::new(), lane: None }
+        Self { text, decoder, cached: Vec::new(), lanes: None }
     }
 
     /// The vocabulary.
@@ -60,11 +60,11 @@ impl<'a, B: Backend> ModelRunner<'a, B> {
         if tokens.len() > capacity {
             return Err(GenerationError::PromptLength { tokens: tokens.len(), capacity });
         }
-        if self.lane != Some(config.lane) {
-            // What another lane computed is not what this one would have.
+        if self.lanes != Some(config.lanes) {
+            // What other lanes computed is not what these would have.
             self.decoder.truncate(0);
             self.cached.clear();
-            self.lane = Some(config.lane);
+            self.lanes = Some(config.lanes);
         }
         let generation =
             Generation::after(self.text, tokens, prompt.is_empty(), config, &self.cached)?;

@@ -95,6 +95,7 @@ pub fn run(
     ] {
         part(name, models::decoder(backend, models.shakespeare, lane, memory)?);
     }
+    part("graduation", models::graduation(backend, models.shakespeare, memory)?);
     part("digits", models::perceptron(backend, models.digits, memory)?);
     part("pi", pi::everything());
     part("encoder", models::encoder(backend, memory)?);

@@ -3,12 +3,12 @@
 use crate::Memory;
 use trilane_core::gguf::Gguf;
 use trilane_core::kernel::{Backend, Serial};
-use trilane_core::lane::PrecisionLane;
+use trilane_core::lane::{GraduationConfig, Lanes, LayerTelemetry, PrecisionLane};
 use trilane_core::model::tokenizer::index_len;
 use trilane_core::model::wordpiece::WordPiece;
 use trilane_core::model::{
-    Decoder, Digest, Encoder, EncoderLayer, EncoderWeights, Layer, Mlp, ModelError, VERIFY_TOKENS,
-    Weights, verify, verify_encoder,
+    AutoError, AutoLanes, AutoLayer, AutoMemory, Decoder, Digest, Encoder, EncoderLayer,
+    EncoderWeights, Layer, Mlp, ModelError, VERIFY_TOKENS, Weights, verify, verify_encoder,
 };
 
 /// Lines of the arena that the largest model takes.
@@ -29,6 +29,39 @@ pub(crate) fn decoder(
     let weights = Weights::load(&file, &mut layers)?;
     let mut decoder = Decoder::new(weights, backend, VERIFY_TOKENS, &mut memory.lines)?;
     verify(&mut decoder, &Serial, lane, &mut [Digest::default(); LAYERS + 1])
+}
+
+/// What `trilane verify --lane auto` computes, and what was read for it.
+pub(crate) fn graduation(
+    backend: impl Backend,
+    file: &[u8],
+    memory: &mut Memory,
+) -> Result<Digest, ModelError> {
+    let file = parsed(file)?;
+    let mut layers = [Layer::EMPTY; LAYERS];
+    let weights = Weights::load(&file, &mut layers)?;
+    let len = (weights.header().layers + 1).min(LAYERS);
+    let mut layers = [AutoLayer::default(); LAYERS];
+    let mut lanes = [PrecisionLane::Bit3; LAYERS];
+    let mut telemetry = [LayerTelemetry::default(); LAYERS];
+    let memory_of_policy = AutoMemory {
+        layers: layers.get_mut(..len).unwrap_or_default(),
+        lanes: lanes.get_mut(..len).unwrap_or_default(),
+        telemetry: telemetry.get_mut(..len).unwrap_or_default(),
+    };
+    let auto = AutoLanes::new(&weights, backend, GraduationConfig::default(), memory_of_policy)
+        .map_err(|e| match e {
+            AutoError::Model(e) => e,
+            _ => ModelError::NoPolicy,
+        })?;
+    let decoder = Decoder::new(weights, backend, VERIFY_TOKENS, &mut memory.lines)?;
+    let mut decoder = decoder.with_auto(auto);
+    let mut digest =
+        verify(&mut decoder, &Serial, Lanes::Auto, &mut [Digest::default(); LAYERS + 1])?;
+    for layer in decoder.auto().map_or(&[][..], |auto| auto.telemetry().layers()) {
+        digest.integers(&layer.tokens.map(|tokens| tokens as i64));
+    }
+    Ok(digest)
 }
 
 /// What `trilane verify` computes for a classifier.
