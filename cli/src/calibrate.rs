@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use trilane::core::digits::Group;
 use trilane::core::lane::PrecisionLane;
 use trilane::core::model::{Decoder, PredictorKind};
-use trilane::std::calibrate::{Rewrite, fit, record, rewrite};
+use trilane::std::calibrate::{Rewrite, fit, magnitudes, record, rewrite};
 use trilane::std::convert::{ConvertOptions, convert};
 use trilane::std::gguf_writer::remove_temporaries;
 use trilane::std::mapped::MappedFile;
@@ -30,6 +30,7 @@ use trilane::std::{memory, text};
 #[command(after_help = "\
 Examples:
   trilane calibrate model.gguf --text sample.txt -o sparse.gguf
+  trilane report sparse.gguf --text held-out.txt -o report    what it costs and saves
   trilane run sparse.gguf --prompt 'Once upon a time' --active 0.3
   trilane perplexity sparse.gguf --text sample.txt --ffn-bytes 0.5")]
 pub(crate) struct CalibrateArgs {
@@ -101,6 +102,10 @@ pub(crate) fn calibrate(args: &CalibrateArgs, out: &mut dyn Write) -> Result<(),
     })
     .map_err(refused)?;
     drop(progress);
+    let magnitudes = recording.layers.iter().enumerate().map(|(layer, activity)| {
+        magnitudes(&weights, layer, activity, compute.level, &compute.threads, lane)
+    });
+    let magnitudes = magnitudes.collect::<Result<Vec<_>, _>>().map_err(refused)?;
     let mut predictors = Vec::new();
     let progress = bar("fitting", recording.layers.len());
     for activity in recording.layers.iter().filter(|_| args.rank > 0) {
@@ -117,18 +122,21 @@ pub(crate) fn calibrate(args: &CalibrateArgs, out: &mut dyn Write) -> Result<(),
         progress.step(1);
     }
     drop(progress);
-    let interrupted = to.clone();
-    // Without a handler an interrupt leaves the hidden temporary file, and nothing else.
+    let floats = to.with_extension("floats.tmp");
+    let interrupted = [to.clone(), floats.clone()];
+    // Without a handler an interrupt leaves temporary files, and nothing else.
     let _ = ctrlc::set_handler(move || {
-        remove_temporaries(&interrupted);
+        interrupted.iter().for_each(|path| remove_temporaries(path));
+        let [_, floats] = &interrupted;
+        let _ = fs::remove_file(floats);
         std::process::exit(crate::convert::INTERRUPTED);
     });
     let with = Rewrite {
         recording: &recording,
         predictors: &predictors,
+        magnitudes: &magnitudes,
         defaults: (args.predictor.name(), args.bytes),
     };
-    let floats = to.with_extension("floats.tmp");
     rewrite(&gguf, &weights, lane, &with, &floats).map_err(|e| Error::file(&floats, e))?;
     let options = ConvertOptions { lane: args.lane, group: args.group, keep: Vec::new() };
     let converted = (|| {

@@ -14,6 +14,7 @@ mod inspect;
 mod load;
 mod perplexity;
 mod progress;
+mod report;
 mod run;
 mod sparse;
 mod table;
@@ -59,6 +60,7 @@ enum Command {
     Run(run::RunArgs),
     Convert(convert::ConvertArgs),
     Calibrate(calibrate::CalibrateArgs),
+    Report(report::ReportArgs),
     Export(export::ExportArgs),
     Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &mut out),
         Command::Convert(args) => convert::convert(&args, &mut out),
         Command::Calibrate(args) => calibrate::calibrate(&args, &mut out),
+        Command::Report(args) => report::report(&args, &mut out),
         Command::Export(args) => export::export(&args, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, &mut out),
         Command::Verify(args) => verify::verify(&args, &mut out),

@@ -64,7 +64,8 @@ pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(
     let mut index = text::index(&gguf);
     let vocabulary = read_text(path, &gguf, &header, &mut index)?;
     let content = fs::read_to_string(&args.text).map_err(|e| Error::io(&args.text, e))?;
-    let documents = documents(args, &vocabulary, &content)?;
+    let long = (!args.whole).then_some(args.min_chars);
+    let documents = documents(&args.text, long, &vocabulary, &content)?;
     let weights = model.weights(path)?;
     let lanes = choose_lanes(path, &weights, args.lane.lane)?;
     let compute = args.compute.start()?;
@@ -135,29 +136,31 @@ pub(crate) fn loss<B: Backend>(
     Ok(all)
 }
 
-/// The tokens of each document with something to predict.
-fn documents(
-    args: &PerplexityArgs,
+/// The tokens of each document with something to predict: of every line of more than so many
+/// characters, or of the whole text.
+pub(crate) fn documents(
+    path: &Path,
+    min_chars: Option<usize>,
     vocabulary: &Text<'_>,
     content: &str,
 ) -> Result<Vec<Vec<u32>>, Error> {
-    let long = |line: &&str| line.chars().count() > args.min_chars;
-    let texts: Vec<&str> =
-        if args.whole { vec![content] } else { content.lines().filter(long).collect() };
+    let texts: Vec<&str> = match min_chars {
+        Some(least) => content.lines().filter(|line| line.chars().count() > least).collect(),
+        None => vec![content],
+    };
     let mut documents = Vec::new();
     for text in texts {
-        let tokens = encode(&args.text, vocabulary, text)?;
+        let tokens = encode(path, vocabulary, text)?;
         if tokens.len() > 1 {
             documents.push(tokens);
         }
     }
     if documents.is_empty() {
-        let what = if args.whole {
-            "the text has nothing to predict".into()
-        } else {
-            format!("no line is longer than {} characters (see --min-chars)", args.min_chars)
+        let what = match min_chars {
+            None => "the text has nothing to predict".into(),
+            Some(least) => format!("no line is longer than {least} characters (see --min-chars)"),
         };
-        return Err(Error::file(&args.text, what));
+        return Err(Error::file(path, what));
     }
     Ok(documents)
 }

@@ -32,7 +32,7 @@ pub(crate) struct SparseArgs {
         conflicts_with_all = ["active", "ffn_bytes"]
     )]
     ffn_lanes: Option<Vec<f32>>,
-    /// What predicts the active neurons: tier0, tier0-gate, gate or low-rank [default: as
+    /// What predicts the active neurons: tier0, tier0-gate, gate, magnitude or low-rank [default: as
     /// calibrated]
     #[arg(long, value_name = "NAME", value_parser = parse_predictor)]
     predictor: Option<PredictorKind>,

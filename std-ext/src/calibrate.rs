@@ -4,16 +4,20 @@
 //! ```text
 //! record    the dense model reads a text: inputs and hidden layers of every feed-forward block
 //! order     neurons from hot to cold, by how often they are among the most active
-//! fit       a low-rank predictor for each layer
+//! fit       a low-rank predictor for each layer, and thresholds on the gate's magnitude
 //! store     gate and up in the new order, the second matrix by neuron, all in digit planes
 //! ```
 
 mod break_even;
+mod curves;
 mod low_rank;
+mod magnitudes;
 mod record;
 mod rewrite;
 
 pub use break_even::choose_faster;
+pub use curves::{Inputs, ModeReport, measure};
 pub use low_rank::{LowRankFit, fit};
+pub use magnitudes::magnitudes;
 pub use record::{LayerActivity, Recording, record};
 pub use rewrite::{Rewrite, RewriteError, rewrite};

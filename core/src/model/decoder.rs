@@ -17,7 +17,7 @@ use crate::quant::{ActivationsBuf, QuantError};
 pub type Observer<'o> = &'o mut dyn FnMut(usize, &[f32]);
 
 /// Called after each feed-forward block with the layer's index, the block's input and its hidden
-/// layer.
+/// layer, which is empty where it is not computed as a whole.
 pub type Recorder<'o> = &'o mut dyn FnMut(usize, &[f32], &[f32]);
 
 /// A decoder at work: weights, and the state of one sequence in an arena.
@@ -115,6 +115,11 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         &self.weights
     }
 
+    /// The kernels.
+    pub fn backend(&self) -> B {
+        self.backend
+    }
+
     /// Tokens in the cache.
     pub fn position(&self) -> usize {
         self.cache.len()
@@ -134,9 +139,10 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
     ///
     /// # Errors
     /// [`ModelError::MissingKey`] when the file does not store them by neuron,
-    /// [`ModelError::Value`] when it has no low-rank predictor and one is asked for.
+    /// [`ModelError::Value`] when it has no low-rank predictor and one is asked for,
+    /// [`ModelError::MissingTensor`] when it has no magnitudes and thresholds of them are.
     pub fn set_feed_forward(&mut self, mode: FeedForwardMode) -> Result<(), ModelError> {
-        sparse::check(self.weights.header(), mode)?;
+        sparse::check(&self.weights, mode)?;
         self.mode = mode;
         Ok(())
     }
@@ -186,7 +192,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
     }
 
     /// [`forward`](Self::forward), showing the input and the hidden layer of every feed-forward
-    /// block that is not stored by neuron.
+    /// block; of one that is stored by neuron an empty hidden layer.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -291,6 +297,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
                     )
                     .map_err(|e| run.error(e))?;
                 self.reads += reads.unwrap_or_default();
+                record(l, self.normed, &[]);
             } else {
                 let ffn = FeedForward::Gated {
                     activation: header.activation,

@@ -31,6 +31,9 @@ pub use error::{ModelError, TensorName};
 pub use header::Header;
 pub use mlp::{MLP_MAX_LAYERS, Mlp, MlpHeader, Scores, VERIFY_INPUTS};
 pub use planes::{LAYOUT_VERSION, keys, parts};
-pub use sparse::{FeedForwardMode, PredictorKind, keys as sparsity_keys, parts as sparsity_parts};
+pub use sparse::{
+    FeedForwardMode, PredictorKind, QUANTILES, SparseLayer, keys as sparsity_keys,
+    parts as sparsity_parts,
+};
 pub use verify::{VERIFY_TOKENS, verify};
 pub use weights::{Layer, Weights};

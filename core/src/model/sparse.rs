@@ -1,15 +1,15 @@
 //! Feed-forward blocks stored by neuron: what files hold of them, and how a decoder runs them.
 
 use super::arena::SparseBuffers;
-use super::planes::Listed;
+use super::planes::{Listed, find};
 use super::weights::{Layer, floats, linear};
-use super::{Header, ModelError, TensorName};
+use super::{Header, ModelError, TensorName, Weights};
 use crate::gguf::Gguf;
 use crate::kernel::{Backend, Pool};
 use crate::lane::PrecisionLane;
 use crate::nn::{
-    Activation, FullGate, LinearError, LowRank, Neurons, Predictor, SparseReads, SparseScratch,
-    SparsityConfig, Tier0,
+    Activation, FullGate, LinearError, LowRank, Magnitude, Neurons, Predictor, Selection,
+    SparseReads, SparseScratch, SparsityConfig, Tier0,
 };
 use crate::quant::ActivationsBuf;
 
@@ -38,9 +38,14 @@ pub mod parts {
     pub const PREDICT_DOWN: &str = "ffn_predict_down";
     /// Q of the low-rank predictor: hidden × rank.
     pub const PREDICT_UP: &str = "ffn_predict_up";
+    /// Quantiles of the gate's magnitude, for thresholds: 33 floats, if at all.
+    pub const MAGNITUDES: &str = "ffn_magnitudes";
     /// b of the low-rank predictor: hidden floats.
     pub const PREDICT_BIAS: &str = "ffn_predict_bias";
 }
+
+/// Quantiles of a layer's magnitudes in a file.
+pub const QUANTILES: usize = 33;
 
 /// Which predictor a decoder asks, see [`nn::Predictor`](crate::nn::Predictor).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,13 +56,16 @@ pub enum PredictorKind {
     Tier0Gate,
     /// [`FullGate`].
     FullGate,
+    /// [`Magnitude`], whose thresholds the file has to hold.
+    Magnitude,
     /// [`LowRank`], which the file has to hold.
     LowRank,
 }
 
 impl PredictorKind {
     /// Every predictor.
-    pub const ALL: [Self; 4] = [Self::Tier0, Self::Tier0Gate, Self::FullGate, Self::LowRank];
+    pub const ALL: [Self; 5] =
+        [Self::Tier0, Self::Tier0Gate, Self::FullGate, Self::Magnitude, Self::LowRank];
 
     /// The name used on command lines and in files.
     pub const fn name(self) -> &'static str {
@@ -65,6 +73,7 @@ impl PredictorKind {
             Self::Tier0 => "tier0",
             Self::Tier0Gate => "tier0-gate",
             Self::FullGate => "gate",
+            Self::Magnitude => "magnitude",
             Self::LowRank => "low-rank",
         }
     }
@@ -105,6 +114,7 @@ pub(super) fn rank(file: &Gguf<'_>, hidden: usize) -> Result<Option<usize>, Mode
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sparse<'m> {
     importance: &'m [f32],
+    magnitude: Option<Magnitude<'m>>,
     low_rank: Option<LowRank<'m>>,
 }
 
@@ -131,7 +141,37 @@ impl<'m> Sparse<'m> {
             None
         };
         let importance = floats(file, name(parts::IMPORTANCE), header.hidden)?;
-        Ok(Self { importance, low_rank })
+        let at = name(parts::MAGNITUDES);
+        let magnitude = if find(file, at, "").is_some() {
+            Some(Magnitude { quantiles: floats(file, at, QUANTILES)? })
+        } else {
+            None
+        };
+        Ok(Self { importance, magnitude, low_rank })
+    }
+}
+
+impl Sparse<'_> {
+    /// The predictor of a mode that was checked, and what it selects: a share of the neurons is a
+    /// threshold where magnitudes are cut.
+    fn predictor<B: Backend>(&self, mode: FeedForwardMode) -> (&dyn Predictor<B>, SparsityConfig) {
+        let config = mode.config;
+        match (mode.predictor, &self.magnitude, &self.low_rank) {
+            (PredictorKind::LowRank, _, Some(low_rank)) => (low_rank, config),
+            (PredictorKind::Magnitude, Some(magnitude), _) => {
+                let cut = match config.selection() {
+                    Selection::Share(share) => {
+                        SparsityConfig::with_threshold(magnitude.threshold(share))
+                    }
+                    _ => Ok(config),
+                };
+                // A threshold between finite magnitudes is one.
+                (magnitude, cut.unwrap_or(config))
+            }
+            (PredictorKind::Tier0Gate, ..) => (&Tier0 { gate_only: true }, config),
+            (PredictorKind::FullGate, ..) => (&FullGate, config),
+            _ => (&Tier0 { gate_only: false }, config),
+        }
     }
 }
 
@@ -152,9 +192,9 @@ impl<'m> Layer<'m> {
     }
 
     /// The block, where it is stored by neuron.
-    fn neurons(&self, activation: Activation) -> Option<(Neurons<'m>, &Sparse<'m>)> {
-        let sparse = self.sparse.as_ref()?;
-        let block = Neurons {
+    fn by_neuron(&self, activation: Activation) -> Option<SparseLayer<'m>> {
+        let sparse = self.sparse?;
+        let neurons = Neurons {
             gate: self.ffn_gate.digits()?,
             gate_bias: None,
             activation,
@@ -163,7 +203,7 @@ impl<'m> Layer<'m> {
             down_bias: None,
             importance: sparse.importance,
         };
-        Some((block, sparse))
+        Some(SparseLayer { neurons, sparse })
     }
 
     /// Runs the block on `x` if it is stored by neuron; what it read.
@@ -181,7 +221,7 @@ impl<'m> Layer<'m> {
         buffers: &mut SparseBuffers<'_>,
         y: &mut [f32],
     ) -> Result<Option<SparseReads>, LinearError> {
-        let Some((block, sparse)) = self.neurons(activation) else { return Ok(None) };
+        let Some(block) = self.by_neuron(activation) else { return Ok(None) };
         let (q, multipliers, sums) = buffers.inner.parts();
         let mut scratch = SparseScratch {
             scores: &mut *buffers.scores,
@@ -193,22 +233,60 @@ impl<'m> Layer<'m> {
             q: &mut *buffers.q,
             inner: ActivationsBuf::new(q, multipliers, sums),
         };
-        let lane = self.ffn_gate.lane(lane);
-        let predictor: &dyn Predictor<B> = match (mode.predictor, &sparse.low_rank) {
-            (PredictorKind::LowRank, Some(low_rank)) => low_rank,
-            (PredictorKind::Tier0Gate, _) => &Tier0 { gate_only: true },
-            (PredictorKind::FullGate, _) => &FullGate,
-            (PredictorKind::Tier0 | PredictorKind::LowRank, _) => &Tier0 { gate_only: false },
-        };
-        let (config, scratch) = (mode.config, &mut scratch);
-        block.forward(backend, pool, lane, predictor, config, x, integers, scratch, y).map(Some)
+        block.forward(backend, pool, lane, mode, x, integers, &mut scratch, y).map(Some)
+    }
+}
+
+/// A feed-forward block of a model that stores it by neuron, with its predictors.
+#[derive(Clone, Copy, Debug)]
+pub struct SparseLayer<'m> {
+    /// The block.
+    pub neurons: Neurons<'m>,
+    sparse: Sparse<'m>,
+}
+
+impl SparseLayer<'_> {
+    /// [`Neurons::forward`] as a decoder in that mode runs it. A mode whose predictor the file does
+    /// not hold predicts with [`Tier0`].
+    ///
+    /// # Errors
+    /// As [`Neurons::forward`].
+    #[allow(clippy::too_many_arguments, reason = "inputs, scratch and output")]
+    pub fn forward<B: Backend>(
+        &self,
+        backend: B,
+        pool: &dyn Pool,
+        lane: PrecisionLane,
+        mode: FeedForwardMode,
+        x: &[f32],
+        integers: &mut ActivationsBuf<'_>,
+        scratch: &mut SparseScratch<'_>,
+        y: &mut [f32],
+    ) -> Result<SparseReads, LinearError> {
+        let (predictor, config) = self.sparse.predictor(mode);
+        self.neurons.forward(backend, pool, lane, predictor, config, x, integers, scratch, y)
+    }
+}
+
+impl<'m> Weights<'_, 'm> {
+    /// The feed-forward block of a layer, where the file stores it by neuron.
+    pub fn sparse_layer(&self, layer: usize) -> Option<SparseLayer<'m>> {
+        self.layers.get(layer)?.by_neuron(self.header().activation)
     }
 }
 
 /// Whether a decoder can run in a mode.
-pub(super) fn check(header: &Header, mode: FeedForwardMode) -> Result<(), ModelError> {
-    match (header.sparse_rank, mode.predictor) {
+pub(super) fn check(weights: &Weights<'_, '_>, mode: FeedForwardMode) -> Result<(), ModelError> {
+    let cut = |layer: &Layer<'_>| layer.sparse.is_some_and(|sparse| sparse.magnitude.is_some());
+    match (weights.header().sparse_rank, mode.predictor) {
         (None, _) => Err(ModelError::MissingKey { key: keys::RANK }),
+        (_, PredictorKind::Magnitude) => match weights.layers.iter().position(|l| !cut(l)) {
+            Some(layer) => {
+                let name = TensorName { layer: Some(layer), part: parts::MAGNITUDES };
+                Err(ModelError::MissingTensor { name })
+            }
+            None => Ok(()),
+        },
         (Some(0), PredictorKind::LowRank) => {
             Err(ModelError::Value { key: keys::RANK, expected: "more than 0 for this predictor" })
         }

@@ -16,8 +16,8 @@ pub use linear::{Input, Linear, LinearError};
 pub use norm::{NormError, layer_norm, rms_norm, softmax};
 pub use rope::Rope;
 pub use sparse::{
-    FullGate, Known, LowRank, Neurons, Predictor, PredictorInput, Selection, SelectionError,
-    SparseReads, SparseScratch, SparsityConfig, Tier0,
+    FullGate, Known, LowRank, Magnitude, Neurons, Predictor, PredictorInput, Selection,
+    SelectionError, SparseReads, SparseScratch, SparsityConfig, Tier0,
 };
 
 use crate::error::ShapeError;

@@ -15,6 +15,8 @@ pub struct Rewrite<'r> {
     pub recording: &'r Recording,
     /// A predictor for each layer, or none at all.
     pub predictors: &'r [LowRankFit],
+    /// The gate's [`magnitudes`](super::magnitudes) of each layer.
+    pub magnitudes: &'r [Vec<f32>],
     /// Name of the predictor to use, and the share of the dense bytes that is enough.
     pub defaults: (&'static str, f32),
 }
@@ -162,6 +164,10 @@ pub fn rewrite(
         };
         let importance = ordered(&activity.importance, 1);
         sources.push(Source::Values(name(sparsity_parts::IMPORTANCE), importance, order.len()));
+        if let Some(values) = with.magnitudes.get(layer).filter(|values| !values.is_empty()) {
+            let text = name(sparsity_parts::MAGNITUDES);
+            sources.push(Source::Values(text, values.clone(), values.len()));
+        }
         if let Some(fit) = with.predictors.get(layer) {
             let values = [
                 (sparsity_parts::PREDICT_DOWN, fit.down.clone(), fit.dim),

@@ -12,9 +12,11 @@
 //! backend and with any number of threads.
 
 mod combine;
+mod magnitude;
 mod predictor;
 mod selection;
 
+pub use magnitude::Magnitude;
 pub use predictor::{FullGate, Known, LowRank, Predictor, PredictorInput, Tier0};
 pub use selection::{Selection, SelectionError, SparsityConfig};
 

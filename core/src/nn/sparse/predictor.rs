@@ -115,6 +115,22 @@ fn predict_with<B: Backend>(
     input: PredictorInput<'_, B>,
     scratch: &mut SparseScratch<'_>,
 ) -> Result<(), LinearError> {
+    magnitudes(block, up, lane, input, scratch)?;
+    // A product with infinity is refused where the neuron is computed.
+    for (score, importance) in scratch.scores.iter_mut().zip(block.importance) {
+        *score = (*score * importance).abs();
+    }
+    Ok(())
+}
+
+/// `scores = |act(g)·u|` at a lane, or without `u`; leaves the sums.
+pub(super) fn magnitudes<B: Backend>(
+    block: &Neurons<'_>,
+    up: Option<DigitMatrix<'_>>,
+    lane: PrecisionLane,
+    input: PredictorInput<'_, B>,
+    scratch: &mut SparseScratch<'_>,
+) -> Result<(), LinearError> {
     let hidden = block.hidden();
     let SparseScratch { scores, second, gate_sums, up_sums, .. } = scratch;
     sums(&block.gate, lane, input, gate_sums)?;
@@ -126,9 +142,8 @@ fn predict_with<B: Backend>(
         view_floats(&up.lane(lane)?, 0..hidden as u32, up_sums, input.x, second);
         scores.iter_mut().zip(second.iter()).for_each(|(score, up)| *score *= up);
     }
-    // A product with infinity is refused where the neuron is computed.
-    for (score, importance) in scores.iter_mut().zip(block.importance) {
-        *score = (*score * importance).abs();
+    for score in scores.iter_mut() {
+        *score = score.abs();
     }
     Ok(())
 }

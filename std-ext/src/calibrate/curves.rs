@@ -1,0 +1,255 @@
+//! What sparsity costs and saves: recall, error, loss and time over the share of the neurons.
+
+use crate::eval::{Loss, document_loss};
+use std::time::Instant;
+use trilane_core::kernel::{Backend, Pool};
+use trilane_core::lane::PrecisionLane;
+use trilane_core::model::{Decoder, FeedForwardMode, ModelError, SparseLayer, Weights};
+use trilane_core::nn::{SparseReads, SparseScratch};
+use trilane_core::quant::{ActivationsBuf, activation_lens};
+
+/// Inputs of each layer on which recall and error are measured.
+const INPUTS: usize = 256;
+
+/// What a mode comes to.
+#[derive(Clone, Copy, Debug)]
+pub struct ModeReport {
+    /// Share of the neurons computed.
+    pub neurons: f64,
+    /// Share of the dense blocks' bytes read, those of the prediction included.
+    pub bytes: f64,
+    /// Of the `k` neurons that add most to a block's output, `|h|·importance`, the share that was
+    /// computed, with `k` the neurons computed in that block; the mean over blocks and inputs.
+    pub recall: f64,
+    /// `‖y − y'‖ / ‖y'‖` over all blocks and inputs, `y'` computed with every neuron.
+    pub error: f64,
+    /// The loss.
+    pub loss: Loss,
+    /// Tokens a second, the whole model.
+    pub tokens_per_second: f64,
+}
+
+/// Inputs of every feed-forward block, in the dense model.
+#[derive(Debug)]
+pub struct Inputs {
+    layers: Vec<Vec<f32>>,
+}
+
+impl Inputs {
+    /// Records the inputs of the first tokens.
+    ///
+    /// # Errors
+    /// What [`Decoder::forward`] returns.
+    pub fn record<B: Backend>(
+        decoder: &mut Decoder<'_, '_, B>,
+        pool: &dyn Pool,
+        lane: PrecisionLane,
+        documents: &[Vec<u32>],
+    ) -> Result<Self, ModelError> {
+        decoder.set_feed_forward(FeedForwardMode::DENSE)?;
+        let mut layers = vec![Vec::new(); decoder.weights().header().layers];
+        let mut left = INPUTS;
+        for document in documents {
+            decoder.truncate(0);
+            for &token in document.iter().take(decoder.capacity().min(left)) {
+                decoder.forward_recorded(pool, token, lane, &mut |layer, input, _| {
+                    if let Some(kept) = layers.get_mut(layer) {
+                        kept.extend_from_slice(input);
+                    }
+                })?;
+                left -= 1;
+            }
+        }
+        decoder.truncate(0);
+        Ok(Self { layers })
+    }
+}
+
+/// Measures a mode: recall and error on the inputs, loss and time on the documents.
+///
+/// # Errors
+/// What [`Decoder::set_feed_forward`] and [`Decoder::forward`] return.
+pub fn measure<B: Backend>(
+    decoder: &mut Decoder<'_, '_, B>,
+    pool: &dyn Pool,
+    lane: PrecisionLane,
+    mode: FeedForwardMode,
+    inputs: &Inputs,
+    documents: &[Vec<u32>],
+) -> Result<ModeReport, ModelError> {
+    let weights = *decoder.weights();
+    let quality = quality(&weights, decoder.backend(), pool, lane, mode, inputs)?;
+    decoder.set_feed_forward(mode)?;
+    let before = decoder.feed_forward_reads();
+    let (mut loss, start) = (Loss::default(), Instant::now());
+    for document in documents {
+        let of = document_loss(decoder, pool, lane, document, &mut |_| {})?;
+        loss.sum += of.sum;
+        loss.tokens += of.tokens;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let after = decoder.feed_forward_reads();
+    let computed = |reads: &SparseReads| reads.computed.iter().sum::<usize>();
+    let ratio = |part: usize, of: usize| part as f64 / of.max(1) as f64;
+    Ok(ModeReport {
+        neurons: ratio(computed(&after) - computed(&before), after.neurons - before.neurons),
+        bytes: ratio(after.bytes - before.bytes, after.dense_bytes - before.dense_bytes),
+        recall: quality.recall / quality.recalls.max(1) as f64,
+        error: libm::sqrt(quality.difference / quality.square.max(f64::MIN_POSITIVE)),
+        loss,
+        tokens_per_second: loss.tokens as f64 / seconds.max(1e-9),
+    })
+}
+
+/// Sums over blocks and inputs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quality {
+    recall: f64,
+    recalls: usize,
+    difference: f64,
+    square: f64,
+}
+
+fn quality<B: Backend>(
+    weights: &Weights<'_, '_>,
+    backend: B,
+    pool: &dyn Pool,
+    lane: PrecisionLane,
+    mode: FeedForwardMode,
+    inputs: &Inputs,
+) -> Result<Quality, ModelError> {
+    let header = weights.header();
+    let mut memory = Memory::new(header.dim, header.hidden);
+    let mut quality = Quality::default();
+    let mut dense = vec![0.0; header.dim];
+    let mut sparse = vec![0.0; header.dim];
+    for (layer, inputs) in inputs.layers.iter().enumerate() {
+        let Some(block) = weights.sparse_layer(layer) else { continue };
+        for x in inputs.chunks_exact(header.dim.max(1)) {
+            let all = FeedForwardMode::DENSE;
+            memory.forward(&block, backend, pool, lane, all, x, &mut dense)?;
+            let added: Vec<f32> = memory
+                .first
+                .iter()
+                .zip(block.neurons.importance)
+                .map(|(h, i)| (h * i).abs())
+                .collect();
+            let reads = memory.forward(&block, backend, pool, lane, mode, x, &mut sparse)?;
+            let chosen = reads.computed.iter().sum::<usize>();
+            let rows = memory.rows.get(..chosen).unwrap_or(&[]);
+            if let Some(recall) = recall(&added, rows) {
+                quality.recall += recall;
+                quality.recalls += 1;
+            }
+            for (&y, &sparse) in dense.iter().zip(&sparse) {
+                let (y, difference) = (f64::from(y), f64::from(y) - f64::from(sparse));
+                quality.difference += difference * difference;
+                quality.square += y * y;
+            }
+        }
+    }
+    Ok(quality)
+}
+
+/// The share of the neurons that add most that are among `rows`, as many as there are rows; `None`
+/// where nothing was computed.
+fn recall(added: &[f32], rows: &[u32]) -> Option<f64> {
+    let mut order: Vec<u32> = (0..added.len() as u32).collect();
+    let by_size =
+        |&a: &u32, &b: &u32| added[b as usize].total_cmp(&added[a as usize]).then(a.cmp(&b));
+    let k = rows.len();
+    if k == 0 {
+        return None;
+    }
+    if k < order.len() {
+        order.select_nth_unstable_by(k, by_size);
+    }
+    let mut most = vec![false; added.len()];
+    order.iter().take(k).for_each(|&i| most[i as usize] = true);
+    let found = rows.iter().filter(|&&row| most[row as usize]).count();
+    Some(found as f64 / k as f64)
+}
+
+/// What a block computes in.
+struct Memory {
+    integers: Integers,
+    inner: Integers,
+    scores: Vec<f32>,
+    first: Vec<f32>,
+    second: Vec<f32>,
+    gate_sums: Vec<i64>,
+    up_sums: Vec<i64>,
+    rows: Vec<u32>,
+    q: Vec<i16>,
+}
+
+/// Quantised activations.
+struct Integers(Vec<i8>, Vec<u32>, Vec<i16>);
+
+impl Integers {
+    fn new(len: usize) -> Self {
+        let lens = activation_lens(len);
+        Self(vec![0; lens.0], vec![0; lens.1], vec![0; lens.2])
+    }
+
+    fn buf(&mut self) -> ActivationsBuf<'_> {
+        ActivationsBuf::new(&mut self.0, &mut self.1, &mut self.2)
+    }
+}
+
+impl Memory {
+    fn new(dim: usize, hidden: usize) -> Self {
+        Self {
+            integers: Integers::new(dim),
+            inner: Integers::new(hidden),
+            scores: vec![0.0; hidden],
+            first: vec![0.0; hidden],
+            second: vec![0.0; hidden],
+            gate_sums: vec![0; hidden],
+            up_sums: vec![0; hidden],
+            rows: vec![0; hidden],
+            q: vec![0; hidden],
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "a block, how to run it, input and output")]
+    fn forward<B: Backend>(
+        &mut self,
+        block: &SparseLayer<'_>,
+        backend: B,
+        pool: &dyn Pool,
+        lane: PrecisionLane,
+        mode: FeedForwardMode,
+        x: &[f32],
+        y: &mut [f32],
+    ) -> Result<SparseReads, ModelError> {
+        let mut scratch = SparseScratch {
+            scores: &mut self.scores,
+            first: &mut self.first,
+            second: &mut self.second,
+            gate_sums: &mut self.gate_sums,
+            up_sums: &mut self.up_sums,
+            rows: &mut self.rows,
+            q: &mut self.q,
+            inner: self.inner.buf(),
+        };
+        let mut integers = self.integers.buf();
+        Ok(block.forward(backend, pool, lane, mode, x, &mut integers, &mut scratch, y)?)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::recall;
+
+    #[test]
+    fn recall_counts_those_that_add_most() {
+        let added = [0.1, 5.0, 0.0, 3.0, 4.0];
+        assert_eq!(recall(&added, &[]), None);
+        assert_eq!(recall(&added, &[1]), Some(1.0));
+        assert_eq!(recall(&added, &[0, 2]), Some(0.0));
+        assert_eq!(recall(&added, &[3, 1]), Some(0.5));
+        assert_eq!(recall(&added, &[0, 1, 2, 3, 4]), Some(1.0));
+    }
+}
