@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use trilane::core::digits::Group;
 use trilane::core::lane::PrecisionLane;
 use trilane::core::model::{Decoder, PredictorKind};
-use trilane::std::calibrate::{Rewrite, fit, magnitudes, record, rewrite};
+use trilane::std::calibrate::{Rewrite, RewriteError, fit, magnitudes, record, rewrite};
 use trilane::std::convert::{ConvertOptions, convert};
 use trilane::std::gguf_writer::remove_temporaries;
 use trilane::std::mapped::MappedFile;
@@ -137,7 +137,10 @@ pub(crate) fn calibrate(args: &CalibrateArgs, out: &mut dyn Write) -> Result<(),
         magnitudes: &magnitudes,
         defaults: (args.predictor.name(), args.bytes),
     };
-    rewrite(&gguf, &weights, lane, &with, &floats).map_err(|e| Error::file(&floats, e))?;
+    rewrite(&gguf, &weights, lane, &with, &floats).map_err(|e| match e {
+        RewriteError::Write(e) => Error::write(to, e),
+        e => Error::file(path, e),
+    })?;
     let options = ConvertOptions { lane: args.lane, group: args.group, keep: Vec::new() };
     let converted = (|| {
         let written = MappedFile::open(&floats)?;

@@ -55,11 +55,18 @@ impl Error {
         Self::Io { path: path.into(), error }
     }
 
+    /// A file that could not be written.
+    pub(crate) fn write(path: &Path, error: WriteError) -> Self {
+        match error {
+            WriteError::Io(error) => Self::io(path, error),
+            error => Self::file(path, error),
+        }
+    }
+
     /// A conversion from `from` to `to` that failed.
     pub(crate) fn convert(from: &Path, to: &Path, error: ConvertError) -> Self {
         match error {
-            ConvertError::Write(WriteError::Io(error)) => Self::io(to, error),
-            ConvertError::Write(error) => Self::file(to, error),
+            ConvertError::Write(error) => Self::write(to, error),
             ConvertError::Pattern(_) | ConvertError::Lane(_) => {
                 Self::Usage(format!("{}: {error}", from.display()))
             }

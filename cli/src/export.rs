@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use trilane::core::gguf::Gguf;
 use trilane::core::kernel::{Backend, Lut};
 use trilane::core::lane::PrecisionLane;
-use trilane::std::gguf_writer::{WriteError, write_atomically};
+use trilane::std::gguf_writer::write_atomically;
 use trilane::std::mapped::MappedFile;
 use trilane::std::strip::strip;
 
@@ -92,7 +92,7 @@ fn write_model(
     lane: PrecisionLane,
 ) -> Result<u64, Error> {
     fs::create_dir_all(&args.out).map_err(|e| Error::io(&args.out, e))?;
-    strip(gguf, &outputs.model, lane).map_err(|e| write_error(&outputs.model, e))
+    strip(gguf, &outputs.model, lane).map_err(|e| Error::write(&outputs.model, e))
 }
 
 /// Writes the sources of a model that has been written, and says what it takes.
@@ -161,11 +161,4 @@ fn write(
     content: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<(), Error> {
     write_atomically(path, |out| content(out)).map_err(|e| Error::io(path, e))
-}
-
-fn write_error(path: &Path, error: WriteError) -> Error {
-    match error {
-        WriteError::Io(error) => Error::io(path, error),
-        error => Error::file(path, error),
-    }
 }

@@ -18,10 +18,13 @@ use std::path::{Path, PathBuf};
 use trilane::core::model::{Decoder, FeedForwardMode, ModelError, PredictorKind};
 use trilane::core::nn::{Selection, SparsityConfig};
 use trilane::std::calibrate::{Inputs, ModeReport, measure};
-use trilane::std::gguf_writer::{WriteError, write_atomically};
+use trilane::std::gguf_writer::write_atomically;
 use trilane::std::layer_errors::{LaneErrors, layer_errors};
 use trilane::std::mapped::MappedFile;
 use trilane::std::{memory, text};
+
+/// The most that a point of the loss plot lies above the dense model, in nats.
+const MOST_ADDED: f64 = 0.8;
 
 /// Tokens on which the lanes are compared.
 const LANE_TOKENS: usize = 64;
@@ -167,11 +170,7 @@ fn first_tokens(documents: Vec<Vec<u32>>, mut left: usize) -> Vec<Vec<u32>> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let written: Result<(), WriteError> = write_atomically(path, |out| Ok(out.write_all(bytes)?));
-    written.map_err(|e| match e {
-        WriteError::Io(e) => Error::io(path, e),
-        e => Error::file(path, e),
-    })
+    write_atomically(path, |out| Ok(out.write_all(bytes)?)).map_err(|e| Error::write(path, e))
 }
 
 /// Names and contents of the plots.
@@ -189,6 +188,9 @@ fn plots(
     };
     let (neurons, bytes) = ("share of the neurons computed", "share of the dense bytes read");
     let mut loss = curves(|r| r.bytes, |r| r.loss.mean());
+    // Further up nothing is to be compared.
+    let most = dense.loss.mean() + MOST_ADDED;
+    loss.iter_mut().for_each(|curve| curve.points.retain(|point| point.1 <= most));
     loss.push(Curve {
         name: "dense".into(),
         points: [0.0, 1.0].map(|x| (x, dense.loss.mean())).into(),
