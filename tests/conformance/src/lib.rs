@@ -14,6 +14,7 @@ mod models;
 mod pi;
 mod random;
 mod sparse;
+mod sparse_blocks;
 
 use matrix::Planes;
 use trilane_core::kernel::Backend;
@@ -88,6 +89,7 @@ pub fn run(
     part("norms", kernels::norms(backend, memory));
     part("attention", blocks::attention(backend, memory)?);
     part("feed forward", blocks::feed_forward(backend, memory)?);
+    part("sparse blocks", sparse_blocks::sparse_blocks(backend, memory)?);
     for (name, lane) in [
         ("shakespeare bit3", PrecisionLane::Bit3),
         ("shakespeare bit5", PrecisionLane::Bit5),
