@@ -160,12 +160,10 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "aarch64-dotprod",
-        about: "tests under emulation of 64-bit Arm with the dot product instructions",
+        about: "arithmetic under emulation of 64-bit Arm with the dot product instructions",
         full: false,
         needs: &[AARCH64, Requirement::QemuUser],
-        work: Work::Commands(|| {
-            vec![aarch64_tests("max", "neon,neondot", "-p trilane-core -p trilane")]
-        }),
+        work: Work::Commands(|| vec![aarch64_tests("max", "neon,neondot", ARITHMETIC)]),
     },
     Step {
         name: "aarch64-baseline",
@@ -300,6 +298,10 @@ fn aarch64_tests(processor: &str, required: &str, tests: &str) -> Invocation {
         .set(&runner(triple), &format!("qemu-aarch64 -cpu {processor}"))
         .set("TRILANE_REQUIRE", required)
 }
+
+/// The tests of what computes. Those of files and of their errors do not depend on the processor.
+const ARITHMETIC: &str = "-p trilane-core -p trilane --lib --test backends --test definitions \
+    --test golden --test math --test mlp --test no_alloc --test reduce --test sampler";
 
 /// The variable that says what runs the programs of a target.
 fn runner(triple: &str) -> String {
