@@ -42,6 +42,17 @@ impl<'a> Gguf<'a> {
     /// within each of these steps: fixed header, keys and values, equal keys, tensor descriptions,
     /// equal tensor names, padding, places of the tensors' data.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, GgufError> {
+        Self::parse_beginning(bytes, bytes.len() as u64)
+    }
+
+    /// As [`parse`](Self::parse), of a file of `file_len` bytes of which only the beginning is in
+    /// memory, as far as [`data_start`](Self::data_start) at least. Everything is checked, the
+    /// places of the tensors' data too; [`Tensor::data`] is empty where the bytes are not there, and
+    /// [`Tensor::file_offset`] and [`Tensor::data_len`] say where they are.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse); a beginning that ends within the header is a file that does.
+    pub fn parse_beginning(bytes: &'a [u8], file_len: u64) -> Result<Self, GgufError> {
         let mut cursor = Cursor::new(bytes, 0);
         let version = check_version(&mut cursor)?;
         let (found, limit) = (cursor.u64()?, MAX_TENSORS);
@@ -50,7 +61,7 @@ impl<'a> Gguf<'a> {
         let key_count = within(found, limit).ok_or(GgufError::KeyCount { found, limit })?;
         let alignment = metadata::check(&mut cursor, key_count)?;
         let tensors_at = cursor.position();
-        let data_start = tensor::check(&mut cursor, tensor_count, alignment)?;
+        let data_start = tensor::check(&mut cursor, tensor_count, alignment, file_len)?;
         let header_len = cursor.position();
         Ok(Self {
             bytes,
@@ -94,7 +105,8 @@ impl<'a> Gguf<'a> {
     /// than padding, are allowed, since a flash partition may be longer than the file in it;
     /// whoever knows the file's length can compare.
     pub fn data_end(&self) -> usize {
-        let end = |tensor: Tensor<'_>| tensor.file_offset() + tensor.data().len();
+        let len = |tensor: &Tensor<'_>| usize::try_from(tensor.data_len()).unwrap_or(usize::MAX);
+        let end = |tensor: Tensor<'_>| tensor.file_offset().saturating_add(len(&tensor));
         self.tensors().last().map_or(self.header_len, end)
     }
 

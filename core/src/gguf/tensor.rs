@@ -55,9 +55,15 @@ impl<'a> Tensor<'a> {
     }
 
     /// The stored bytes, `elements / block_len · block_bytes + trailer_bytes` of them. Their
-    /// address is a multiple of the file's alignment only if the file's own address is.
+    /// address is a multiple of the file's alignment only if the file's own address is. Empty where
+    /// they are not in memory, see [`Gguf::parse_beginning`](super::Gguf::parse_beginning).
     pub const fn data(&self) -> &'a [u8] {
         self.data
+    }
+
+    /// How many stored bytes there are, in memory or not.
+    pub const fn data_len(&self) -> u64 {
+        self.entry.size.bytes
     }
 
     /// Where the stored bytes begin in the file.
@@ -142,7 +148,7 @@ impl<'a> Tensors<'a> {
     fn read(&mut self) -> Option<Tensor<'a>> {
         let entry = Entry::read(&mut self.cursor, 0).ok()?;
         let file_offset = self.data_start.checked_add(entry.offset.try_into().ok()?)?;
-        let data = self.cursor.at(file_offset).take(entry.size.bytes)?;
+        let data = self.cursor.at(file_offset).take(entry.size.bytes).unwrap_or_default();
         Some(Tensor { entry, file_offset, data })
     }
 }
@@ -162,12 +168,13 @@ impl<'a> Iterator for Tensors<'a> {
 
 impl ExactSizeIterator for Tensors<'_> {}
 
-/// Checks `count` descriptions from `cursor` on, the padding, and the places of their data, leaves the cursor
-/// behind them, and returns where the data section begins.
+/// Checks `count` descriptions from `cursor` on, the padding, and the places of their data in a file
+/// of `file_len` bytes, leaves the cursor behind them, and returns where the data section begins.
 pub(super) fn check(
     cursor: &mut Cursor<'_>,
     count: u32,
     alignment: u32,
+    file_len: u64,
 ) -> Result<usize, GgufError> {
     let start = *cursor;
     for tensor in 0..count {
@@ -181,7 +188,7 @@ pub(super) fn check(
     let section = Section {
         start: pad(header_len, alignment).ok_or(too_long)?,
         alignment,
-        file_len: header_len + cursor.available(),
+        file_len,
     };
     check_padding(cursor, section.start - header_len)?;
     let (mut entries, mut expected) = (start, 0);

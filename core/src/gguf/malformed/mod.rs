@@ -1,5 +1,6 @@
 //! One small file per way of being wrong, each with its exact error.
 
+mod beginning;
 mod tensors;
 mod values;
 
