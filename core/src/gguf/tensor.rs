@@ -185,11 +185,8 @@ pub(super) fn check(
     let alignment = u64::from(alignment);
     let header_len = cursor.offset();
     let too_long = GgufError::HeaderLength { found: header_len, limit: MAX_HEADER_LEN.into() };
-    let section = Section {
-        start: pad(header_len, alignment).ok_or(too_long)?,
-        alignment,
-        file_len,
-    };
+    let section =
+        Section { start: pad(header_len, alignment).ok_or(too_long)?, alignment, file_len };
     check_padding(cursor, section.start - header_len)?;
     let (mut entries, mut expected) = (start, 0);
     for tensor in 0..count {

@@ -91,6 +91,11 @@ pub enum ModelError {
         /// Its name.
         name: TensorName,
     },
+    /// A tensor that has to be in memory is not.
+    NotResident {
+        /// Its name.
+        name: TensorName,
+    },
     /// A float tensor holds NaN or infinity.
     NotFinite {
         /// Its name.
@@ -190,6 +195,7 @@ impl fmt::Display for ModelError {
             Self::NotInPlanes { name } => {
                 write!(f, "tensor {name}: expected digit planes, found a block type")
             }
+            Self::NotResident { name } => write!(f, "tensor {name} is not in memory"),
             Self::NotFinite { name } => write!(f, "tensor {name} holds NaN or infinity"),
             Self::RowScale { name, row, found, expected: Some(scale) } => {
                 write!(

@@ -5,6 +5,8 @@ use crate::digits::{DigitMatrix, DigitPlanes, Group, UNIT_DIGIT_BYTES, UNIT_HIGH
 use crate::gguf::{Array, Gguf, Tensor, TensorType};
 use crate::lane::PrecisionLane;
 use crate::nn::Linear;
+#[cfg(feature = "stored")]
+use crate::nn::{Extent, RowSource, StoredMatrix, StoredParts};
 use core::fmt::Write;
 
 /// Metadata keys that say which tensors are stored in digit planes; four arrays of one length.
@@ -131,15 +133,27 @@ pub(super) fn as_floats(bytes: &[u8], name: TensorName) -> Result<&[f32], ModelE
     bytemuck::try_cast_slice(bytes).map_err(|_| ModelError::Unaligned { name })
 }
 
-/// The matrix of that name in the planes of the file, all parts of which have to fit `entry` and the
-/// rows and columns that the model asks for.
-pub(super) fn digits<'m>(
+/// The parts of a matrix in digit planes, found in the file, each of its type and shape.
+struct Found<'m> {
+    group: Group,
+    floor: PrecisionLane,
+    group_scales: Option<Tensor<'m>>,
+    /// `None` for a ternary matrix.
+    high: Option<Tensor<'m>>,
+    digits: [Option<Tensor<'m>>; 3],
+    /// A row for each lane.
+    row_scales: Tensor<'m>,
+}
+
+/// Finds the parts of that matrix, which have to fit `entry` and the rows and columns that the model
+/// asks for.
+fn find_parts<'m>(
     file: &Gguf<'m>,
     name: TensorName,
     entry: Entry,
     rows: usize,
     cols: usize,
-) -> Result<Linear<'m>, ModelError> {
+) -> Result<Found<'m>, ModelError> {
     let Entry { cols: found, group, floor } = entry;
     let scales = find(file, name, parts::ROW_SCALES).ok_or(ModelError::MissingTensor { name })?;
     if (scales.cols(), found) != (rows, cols) {
@@ -154,41 +168,102 @@ pub(super) fn digits<'m>(
     };
     let missing = ModelError::MissingTensor { name };
     let group_scales = match group {
-        Group::Row => &[][..],
-        _ => plane(parts::GROUP_SCALES, group.scales_per_unit())?.ok_or(missing)?,
+        Group::Row => None,
+        _ => Some(plane(parts::GROUP_SCALES, group.scales_per_unit())?.ok_or(missing)?),
     };
-    // The row scales of that many lanes at most.
-    let row_scales = |lanes: usize| {
-        let shape = (scales.rows().min(lanes), rows);
-        as_floats(part(scales, name, parts::ROW_SCALES, TensorType::F32, shape)?, name)
-    };
-    let planes = match plane(parts::TERNARY, UNIT_DIGIT_BYTES)? {
-        Some(digits) => DigitPlanes::Ternary { digits, row_scales: row_scales(1)? },
+    let (high, digits, lanes) = match plane(parts::TERNARY, UNIT_DIGIT_BYTES)? {
+        Some(digits) => (None, [Some(digits), None, None], 1),
         None => {
             let high = plane(parts::HIGH, UNIT_HIGH_BYTES)?.ok_or(missing)?;
             let mut digits = [None; 3];
             for (to, suffix) in digits.iter_mut().zip(parts::DIGITS) {
                 *to = plane(suffix, UNIT_DIGIT_BYTES)?;
             }
-            let mut rows_of_scales = row_scales(digits.len())?.chunks_exact(rows.max(1));
-            let row_scales = core::array::from_fn(|_| rows_of_scales.next());
-            DigitPlanes::Nested { high, digits, row_scales }
+            (Some(high), digits, digits.len())
         }
     };
+    let shape = (scales.rows().min(lanes), rows);
+    let row_scales = part(scales, name, parts::ROW_SCALES, TensorType::F32, shape)?;
+    Ok(Found { group, floor, group_scales, high, digits, row_scales })
+}
+
+/// The matrix of that name in the planes of the file, all parts of which have to fit `entry` and the
+/// rows and columns that the model asks for.
+pub(super) fn digits<'m>(
+    file: &Gguf<'m>,
+    name: TensorName,
+    entry: Entry,
+    rows: usize,
+    cols: usize,
+) -> Result<Linear<'m>, ModelError> {
+    let Found { group, floor, group_scales, high, digits, row_scales } =
+        find_parts(file, name, entry, rows, cols)?;
+    let data = |tensor: Option<Tensor<'m>>| tensor.map(|tensor| tensor.data());
+    let mut rows_of_scales = as_floats(row_scales.data(), name)?.chunks_exact(rows.max(1));
+    let row_scales = core::array::from_fn(|_| rows_of_scales.next());
+    let planes = match high {
+        None => DigitPlanes::Ternary {
+            digits: data(digits[0]).unwrap_or(&[]),
+            row_scales: row_scales[0].unwrap_or(&[]),
+        },
+        Some(high) => {
+            DigitPlanes::Nested { high: high.data(), digits: digits.map(data), row_scales }
+        }
+    };
+    let group_scales = data(group_scales).unwrap_or(&[]);
     let matrix = DigitMatrix::new(rows, cols, group, group_scales, planes)
         .map_err(|error| ModelError::Tensor { name, error: error.into() })?;
     matrix.lane(floor).map_err(|e| ModelError::Tensor { name, error: e.into() })?;
     Ok(Linear::Digits { matrix, floor })
 }
 
-/// The bytes of a part of a matrix, which has to be of that type and of that many rows and columns.
+/// As [`digits`], of a file whose tensors stay there.
+#[cfg(feature = "stored")]
+pub(super) fn stored_digits<'m>(
+    file: &Gguf<'_>,
+    source: &'m dyn RowSource,
+    name: TensorName,
+    entry: Entry,
+    rows: usize,
+    cols: usize,
+) -> Result<Linear<'m>, ModelError> {
+    let Found { group, floor, group_scales, high, digits, row_scales } =
+        find_parts(file, name, entry, rows, cols)?;
+    let all_scales = extent(&row_scales);
+    let scales = |lane: usize| {
+        let len = all_scales.len / row_scales.rows().max(1);
+        (lane < row_scales.rows()).then_some(Extent { offset: all_scales.offset + lane * len, len })
+    };
+    let place = |tensor: Option<Tensor<'_>>| tensor.map(|tensor| extent(&tensor));
+    let parts = StoredParts::Digits {
+        group,
+        floor,
+        group_scales: place(group_scales).unwrap_or_default(),
+        high: place(high),
+        digits: digits.map(place),
+        row_scales: core::array::from_fn(scales),
+    };
+    let matrix = StoredMatrix::new(rows, cols, parts);
+    let matrix = matrix.map_err(|error| ModelError::Tensor { name, error })?;
+    Ok(Linear::Stored { matrix, source })
+}
+
+/// Where a tensor's bytes lie.
+#[cfg(feature = "stored")]
+pub(super) fn extent(tensor: &Tensor<'_>) -> Extent {
+    // What does not fit the address space has been refused with the file.
+    let len = usize::try_from(tensor.data_len()).unwrap_or(usize::MAX);
+    Extent { offset: tensor.file_offset(), len }
+}
+
+/// A part of a matrix, which has to be of that type and of that many rows and columns.
 fn part<'m>(
     tensor: Tensor<'m>,
     name: TensorName,
     suffix: &'static str,
     kind: TensorType,
     shape: (usize, usize),
-) -> Result<&'m [u8], ModelError> {
+) -> Result<Tensor<'m>, ModelError> {
     if tensor.kind() != kind {
         let found = tensor.kind();
         return Err(ModelError::PartType { name, suffix, expected: kind, found });
@@ -197,5 +272,5 @@ fn part<'m>(
     if found != shape {
         return Err(ModelError::PartShape { name, suffix, expected: shape, found });
     }
-    Ok(tensor.data())
+    Ok(tensor)
 }

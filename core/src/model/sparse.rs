@@ -2,15 +2,18 @@
 
 use super::arena::SparseBuffers;
 use super::planes::{Listed, find};
-use super::weights::{Layer, floats, linear};
+use super::weights::{Layer, Place, floats, linear};
 use super::{Header, ModelError, TensorName, Weights};
+use crate::digits::DigitMatrix;
 use crate::gguf::Gguf;
 use crate::kernel::{Backend, Pool};
 use crate::lane::PrecisionLane;
 use crate::nn::{
-    Activation, FullGate, LinearError, LowRank, Magnitude, Neurons, Predictor, Selection,
+    Activation, FullGate, Linear, LinearError, LowRank, Magnitude, Neurons, Predictor, Selection,
     SparseReads, SparseScratch, SparsityConfig, Tier0,
 };
+#[cfg(feature = "stored")]
+use crate::nn::{MAX_PARTS, StoredNeurons, StoredPredictor, StoredRows};
 use crate::quant::ActivationsBuf;
 
 /// Whether such blocks are compiled in; a model that has them is refused where they are not.
@@ -120,7 +123,7 @@ pub(super) struct Sparse<'m> {
 
 impl<'m> Sparse<'m> {
     pub(super) fn load(
-        file: &Gguf<'m>,
+        place: &Place<'m>,
         listed: Option<&Listed<'_>>,
         layer: usize,
         header: &Header,
@@ -128,22 +131,22 @@ impl<'m> Sparse<'m> {
     ) -> Result<Self, ModelError> {
         let name = |part| TensorName { layer: Some(layer), part };
         let matrix = |part, rows, cols| {
-            let matrix = linear(file, listed, name(part), rows, cols)?.digits();
+            let matrix = in_memory(linear(place, listed, name(part), rows, cols)?);
             matrix.ok_or(ModelError::NotInPlanes { name: name(part) })
         };
         let low_rank = if rank > 0 {
             Some(LowRank {
                 down: matrix(parts::PREDICT_DOWN, rank, header.dim)?,
                 up: matrix(parts::PREDICT_UP, header.hidden, rank)?,
-                bias: floats(file, name(parts::PREDICT_BIAS), header.hidden)?,
+                bias: floats(place, name(parts::PREDICT_BIAS), header.hidden)?,
             })
         } else {
             None
         };
-        let importance = floats(file, name(parts::IMPORTANCE), header.hidden)?;
+        let importance = floats(place, name(parts::IMPORTANCE), header.hidden)?;
         let at = name(parts::MAGNITUDES);
-        let magnitude = if find(file, at, "").is_some() {
-            Some(Magnitude { quantiles: floats(file, at, QUANTILES)? })
+        let magnitude = if find(&place.file, at, "").is_some() {
+            Some(Magnitude { quantiles: floats(place, at, QUANTILES)? })
         } else {
             None
         };
@@ -152,26 +155,55 @@ impl<'m> Sparse<'m> {
 }
 
 impl Sparse<'_> {
-    /// The predictor of a mode that was checked, and what it selects: a share of the neurons is a
-    /// threshold where magnitudes are cut.
-    fn predictor<B: Backend>(&self, mode: FeedForwardMode) -> (&dyn Predictor<B>, SparsityConfig) {
-        let config = mode.config;
-        match (mode.predictor, &self.magnitude, &self.low_rank) {
-            (PredictorKind::LowRank, _, Some(low_rank)) => (low_rank, config),
-            (PredictorKind::Magnitude, Some(magnitude), _) => {
-                let cut = match config.selection() {
-                    Selection::Share(share) => {
-                        SparsityConfig::with_threshold(magnitude.threshold(share))
-                    }
-                    _ => Ok(config),
-                };
-                // A threshold between finite magnitudes is one.
-                (magnitude, cut.unwrap_or(config))
-            }
-            (PredictorKind::Tier0Gate, ..) => (&Tier0 { gate_only: true }, config),
-            (PredictorKind::FullGate, ..) => (&FullGate, config),
-            _ => (&Tier0 { gate_only: false }, config),
+    /// The predictor of a mode that was checked.
+    fn predictor<B: Backend>(&self, kind: PredictorKind) -> &dyn Predictor<B> {
+        match (kind, &self.magnitude, &self.low_rank) {
+            (PredictorKind::LowRank, _, Some(low_rank)) => low_rank,
+            (PredictorKind::Magnitude, Some(magnitude), _) => magnitude,
+            (PredictorKind::Tier0Gate, ..) => &Tier0 { gate_only: true },
+            (PredictorKind::FullGate, ..) => &FullGate,
+            _ => &Tier0 { gate_only: false },
         }
+    }
+
+    /// The same for blocks that stay in their file.
+    #[cfg(feature = "stored")]
+    fn stored_predictor(&self, kind: PredictorKind) -> StoredPredictor<'_> {
+        match (kind, &self.low_rank) {
+            (PredictorKind::LowRank, Some(low_rank)) => StoredPredictor::LowRank(low_rank),
+            (PredictorKind::Magnitude, _) => StoredPredictor::Magnitude,
+            (PredictorKind::FullGate, _) => StoredPredictor::FullGate,
+            (kind, _) => StoredPredictor::Tier0 { gate_only: kind == PredictorKind::Tier0Gate },
+        }
+    }
+
+    /// What a mode selects: a share of the neurons is a threshold where magnitudes are cut.
+    fn config(&self, mode: FeedForwardMode) -> SparsityConfig {
+        match (mode.predictor, &self.magnitude, mode.config.selection()) {
+            (PredictorKind::Magnitude, Some(magnitude), Selection::Share(share)) => {
+                // A threshold between finite magnitudes is one.
+                SparsityConfig::with_threshold(magnitude.threshold(share)).unwrap_or(mode.config)
+            }
+            _ => mode.config,
+        }
+    }
+}
+
+/// The digit planes of a matrix that has to be in memory, at its highest lane at least.
+fn in_memory(linear: Linear<'_>) -> Option<DigitMatrix<'_>> {
+    match linear {
+        #[cfg(feature = "stored")]
+        Linear::Stored { matrix, source } => {
+            let lane = matrix.top_lane();
+            let mut parts = [&[][..]; MAX_PARTS];
+            for (to, extent) in parts.iter_mut().zip(matrix.extents(lane, 0..matrix.rows()).ok()?) {
+                if extent.len > 0 {
+                    *to = source.resident(extent)?;
+                }
+            }
+            matrix.resident(lane, matrix.rows(), parts).ok()?.digits()
+        }
+        linear => linear.digits(),
     }
 }
 
@@ -183,7 +215,7 @@ impl<'m> Layer<'m> {
         }
         let parts =
             [("ffn_gate", &self.ffn_gate), ("ffn_up", &self.ffn_up), (parts::DOWN, &self.ffn_down)];
-        match parts.into_iter().find(|(_, linear)| linear.digits().is_none()) {
+        match parts.into_iter().find(|(_, linear)| !linear.takes_integers()) {
             Some((part, _)) => {
                 Err(ModelError::NotInPlanes { name: TensorName { layer: Some(layer), part } })
             }
@@ -191,7 +223,7 @@ impl<'m> Layer<'m> {
         }
     }
 
-    /// The block, where it is stored by neuron.
+    /// The block, where its matrices are in memory.
     fn by_neuron(&self, activation: Activation) -> Option<SparseLayer<'m>> {
         let sparse = self.sparse?;
         let neurons = Neurons {
@@ -204,6 +236,26 @@ impl<'m> Layer<'m> {
             importance: sparse.importance,
         };
         Some(SparseLayer { neurons, sparse })
+    }
+
+    /// The same, where its matrices are in a file.
+    #[cfg(feature = "stored")]
+    fn stored_neurons(
+        &self,
+        sparse: &Sparse<'m>,
+        activation: Activation,
+    ) -> Option<StoredNeurons<'m>> {
+        let stored = |linear: &Linear<'m>| match *linear {
+            Linear::Stored { matrix, source } => Some(StoredRows { matrix, source }),
+            _ => None,
+        };
+        Some(StoredNeurons {
+            gate: stored(&self.ffn_gate)?,
+            up: stored(&self.ffn_up)?,
+            down: stored(&self.ffn_down)?,
+            activation,
+            importance: sparse.importance,
+        })
     }
 
     /// Runs the block on `x` if it is stored by neuron; what it read.
@@ -221,7 +273,7 @@ impl<'m> Layer<'m> {
         buffers: &mut SparseBuffers<'_>,
         y: &mut [f32],
     ) -> Result<Option<SparseReads>, LinearError> {
-        let Some(block) = self.by_neuron(activation) else { return Ok(None) };
+        let Some(sparse) = &self.sparse else { return Ok(None) };
         let (q, multipliers, sums) = buffers.inner.parts();
         let mut scratch = SparseScratch {
             scores: &mut *buffers.scores,
@@ -233,11 +285,20 @@ impl<'m> Layer<'m> {
             q: &mut *buffers.q,
             inner: ActivationsBuf::new(q, multipliers, sums),
         };
+        #[cfg(feature = "stored")]
+        if let Some(block) = self.stored_neurons(sparse, activation) {
+            let predictor = sparse.stored_predictor(mode.predictor);
+            let (config, scratch) = (sparse.config(mode), &mut scratch);
+            let reads =
+                block.forward(backend, pool, lane, predictor, config, x, integers, scratch, y);
+            return reads.map(Some);
+        }
+        let Some(block) = self.by_neuron(activation) else { return Ok(None) };
         block.forward(backend, pool, lane, mode, x, integers, &mut scratch, y).map(Some)
     }
 }
 
-/// A feed-forward block of a model that stores it by neuron, with its predictors.
+/// A feed-forward block in memory of a model that stores it by neuron, with its predictors.
 #[derive(Clone, Copy, Debug)]
 pub struct SparseLayer<'m> {
     /// The block.
@@ -263,13 +324,13 @@ impl SparseLayer<'_> {
         scratch: &mut SparseScratch<'_>,
         y: &mut [f32],
     ) -> Result<SparseReads, LinearError> {
-        let (predictor, config) = self.sparse.predictor(mode);
+        let (predictor, config) = (self.sparse.predictor(mode.predictor), self.sparse.config(mode));
         self.neurons.forward(backend, pool, lane, predictor, config, x, integers, scratch, y)
     }
 }
 
 impl<'m> Weights<'_, 'm> {
-    /// The feed-forward block of a layer, where the file stores it by neuron.
+    /// The feed-forward block of a layer, where the file stores it by neuron and it is in memory.
     pub fn sparse_layer(&self, layer: usize) -> Option<SparseLayer<'m>> {
         self.layers.get(layer)?.by_neuron(self.header().activation)
     }

@@ -1,13 +1,17 @@
 //! Finding and checking the weight tensors of a decoder.
 
 use super::planes::{Listed, as_floats, digits, find, parts};
+#[cfg(feature = "stored")]
+use super::planes::{extent, stored_digits};
 use super::sparse::{Sparse, parts::DOWN};
 use super::{Header, ModelError, TensorName};
 use crate::gguf::blocks::Stored;
-use crate::gguf::{Gguf, TensorType};
+use crate::gguf::{Gguf, Tensor, TensorType};
 use crate::kernel::Backend;
 use crate::lane::PrecisionLane;
 use crate::nn::{Linear, LinearError};
+#[cfg(feature = "stored")]
+use crate::nn::{RowSource, StoredMatrix, StoredParts};
 
 /// The weights of one layer.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +78,28 @@ impl<'a, 'm> Weights<'a, 'm> {
     /// # Errors
     /// [`ModelError`] with the tensor's name, what was expected and what was found.
     pub fn load(file: &Gguf<'m>, layers: &'a mut [Layer<'m>]) -> Result<Self, ModelError> {
+        Self::load_from(&Place::memory(*file), layers)
+    }
+
+    /// As [`load`](Self::load), of a file whose tensors stay there, see
+    /// [`Gguf::parse_beginning`]: `source` has the vectors, and reads the matrices when they are
+    /// computed on. Checks everything but the contents of matrices, which are checked whenever they
+    /// are read.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`ModelError::NotResident`] for a vector that `source` does not
+    /// have.
+    #[cfg(feature = "stored")]
+    pub fn load_stored(
+        file: &Gguf<'m>,
+        source: &'m dyn RowSource,
+        layers: &'a mut [Layer<'m>],
+    ) -> Result<Self, ModelError> {
+        Self::load_from(&Place { file: *file, source: Some(source) }, layers)
+    }
+
+    fn load_from(place: &Place<'m>, layers: &'a mut [Layer<'m>]) -> Result<Self, ModelError> {
+        let file = &place.file;
         let header = Header::read(file)?;
         let actual = layers.len();
         let expected = header.layers;
@@ -81,18 +107,19 @@ impl<'a, 'm> Weights<'a, 'm> {
             return Err(ModelError::Memory { what: "layers", expected, actual });
         };
         let listed = Listed::read(file)?;
-        let linear = |name, rows, cols| linear(file, listed.as_ref(), name, rows, cols);
+        let linear = |name, rows, cols| linear(place, listed.as_ref(), name, rows, cols);
+        let floats = |name, len| floats(place, name, len);
         let (dim, hidden) = (header.dim, header.hidden);
         let (query, kv) = (header.query_len(), header.kv_len());
         for (i, layer) in layers.iter_mut().enumerate() {
             let name = |part| TensorName { layer: Some(i), part };
             *layer = Layer {
-                attn_norm: floats(file, name("attn_norm"), dim)?,
+                attn_norm: floats(name("attn_norm"), dim)?,
                 attn_q: linear(name("attn_q"), query, dim)?,
                 attn_k: linear(name("attn_k"), kv, dim)?,
                 attn_v: linear(name("attn_v"), kv, dim)?,
                 attn_output: linear(name("attn_output"), dim, query)?,
-                ffn_norm: floats(file, name("ffn_norm"), dim)?,
+                ffn_norm: floats(name("ffn_norm"), dim)?,
                 ffn_gate: linear(name("ffn_gate"), hidden, dim)?,
                 ffn_up: linear(name("ffn_up"), hidden, dim)?,
                 ffn_down: match header.sparse_rank {
@@ -100,7 +127,7 @@ impl<'a, 'm> Weights<'a, 'm> {
                     None => linear(name("ffn_down"), dim, hidden)?,
                 },
                 sparse: match header.sparse_rank {
-                    Some(rank) => Some(Sparse::load(file, listed.as_ref(), i, &header, rank)?),
+                    Some(rank) => Some(Sparse::load(place, listed.as_ref(), i, &header, rank)?),
                     None => None,
                 },
             };
@@ -117,7 +144,7 @@ impl<'a, 'm> Weights<'a, 'm> {
             // Without an output matrix the embedding serves for both.
             token_embd
         };
-        let output_norm = floats(file, name("output_norm"), dim)?;
+        let output_norm = floats(name("output_norm"), dim)?;
         Ok(Self { header, token_embd, output, output_norm, layers })
     }
 
@@ -216,13 +243,43 @@ pub(super) fn check_computable<'l, 'm: 'l>(
     }
 }
 
+/// A file, and what has the bytes of its tensors.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'m> {
+    pub(super) file: Gguf<'m>,
+    /// `None` where the file itself does.
+    #[cfg(feature = "stored")]
+    pub(super) source: Option<&'m dyn RowSource>,
+}
+
+impl<'m> Place<'m> {
+    /// A file in memory.
+    pub(super) fn memory(file: Gguf<'m>) -> Self {
+        Self {
+            file,
+            #[cfg(feature = "stored")]
+            source: None,
+        }
+    }
+
+    /// The bytes of a tensor that has to be in memory.
+    fn data(&self, name: TensorName, tensor: &Tensor<'m>) -> Result<&'m [u8], ModelError> {
+        #[cfg(feature = "stored")]
+        if let Some(source) = self.source {
+            return source.resident(extent(tensor)).ok_or(ModelError::NotResident { name });
+        }
+        let _ = name;
+        Ok(tensor.data())
+    }
+}
+
 /// The tensor's bytes as floats, which it must hold `len` of.
 pub(super) fn floats<'m>(
-    file: &Gguf<'m>,
+    place: &Place<'m>,
     name: TensorName,
     len: usize,
 ) -> Result<&'m [f32], ModelError> {
-    let tensor = find(file, name, "").ok_or(ModelError::MissingTensor { name })?;
+    let tensor = find(&place.file, name, "").ok_or(ModelError::MissingTensor { name })?;
     if tensor.elements() != len {
         let found = (tensor.rows(), tensor.cols());
         return Err(ModelError::TensorShape { name, expected: (1, len), found });
@@ -231,7 +288,7 @@ pub(super) fn floats<'m>(
         let error = LinearError::Unsupported { kind: tensor.kind() };
         return Err(ModelError::Tensor { name, error });
     }
-    let values = as_floats(tensor.data(), name)?;
+    let values = as_floats(place.data(name, &tensor)?, name)?;
     if values.iter().all(|v| v.is_finite()) {
         Ok(values)
     } else {
@@ -241,19 +298,31 @@ pub(super) fn floats<'m>(
 
 /// A matrix: from digit planes when the metadata lists it, else from the tensor of that name.
 pub(super) fn linear<'m>(
-    file: &Gguf<'m>,
+    place: &Place<'m>,
     listed: Option<&Listed<'_>>,
     name: TensorName,
     rows: usize,
     cols: usize,
 ) -> Result<Linear<'m>, ModelError> {
+    let file = &place.file;
     if let Some(entry) = listed.and_then(|listed| listed.entry(name)) {
+        #[cfg(feature = "stored")]
+        if let Some(source) = place.source {
+            return stored_digits(file, source, name, entry?, rows, cols);
+        }
         return digits(file, name, entry?, rows, cols);
     }
     let tensor = find(file, name, "").ok_or(ModelError::MissingTensor { name })?;
     if (tensor.rows(), tensor.cols()) != (rows, cols) {
         let found = (tensor.rows(), tensor.cols());
         return Err(ModelError::TensorShape { name, expected: (rows, cols), found });
+    }
+    #[cfg(feature = "stored")]
+    if let Some(source) = place.source {
+        let parts = StoredParts::Blocks { kind: tensor.kind(), data: extent(&tensor) };
+        let matrix = StoredMatrix::new(rows, cols, parts);
+        let matrix = matrix.map_err(|error| ModelError::Tensor { name, error })?;
+        return Ok(Linear::Stored { matrix, source });
     }
     let linear = Linear::blocks(tensor.kind(), rows, cols, tensor.data())
         .map_err(|error| ModelError::Tensor { name, error })?;

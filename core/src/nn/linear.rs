@@ -1,6 +1,8 @@
 //! Linear layers: one matrix, however it is stored.
 
 use super::same_len;
+#[cfg(feature = "stored")]
+use super::{RowSource, StoredMatrix, StoredParts};
 use crate::digits::{DigitMatrix, MatrixError};
 use crate::error::ShapeError;
 use crate::gguf::TensorType;
@@ -25,6 +27,13 @@ pub enum LinearError {
         /// The type found.
         kind: TensorType,
     },
+    /// Bytes of the file could not be read; its `RowSource` knows why.
+    Unread {
+        /// Where they begin.
+        offset: usize,
+        /// How many there are.
+        len: usize,
+    },
 }
 
 impl fmt::Display for LinearError {
@@ -34,6 +43,9 @@ impl fmt::Display for LinearError {
             Self::Matrix(e) => e.fmt(f),
             Self::Quant(e) => write!(f, "activations: {e}"),
             Self::Unsupported { kind } => write!(f, "weights of type {kind} cannot be computed on"),
+            Self::Unread { offset, len } => {
+                write!(f, "{len} bytes at {offset} of the file could not be read")
+            }
         }
     }
 }
@@ -80,6 +92,15 @@ pub enum Linear<'a> {
         /// The stored rows, and the [trailer](TensorType::trailer_bytes) of the type.
         data: &'a [u8],
     },
+    /// A matrix that stays in its file and is computed on piece by piece, with the same bits: rows
+    /// do not depend on each other.
+    #[cfg(feature = "stored")]
+    Stored {
+        /// Where it lies.
+        matrix: StoredMatrix,
+        /// What reads it.
+        source: &'a dyn RowSource,
+    },
 }
 
 impl<'a> Linear<'a> {
@@ -114,6 +135,8 @@ impl<'a> Linear<'a> {
         match self {
             Self::Digits { matrix, .. } => matrix.rows(),
             Self::Blocks { rows, .. } => *rows,
+            #[cfg(feature = "stored")]
+            Self::Stored { matrix, .. } => matrix.rows(),
         }
     }
 
@@ -122,6 +145,8 @@ impl<'a> Linear<'a> {
         match self {
             Self::Digits { matrix, .. } => matrix.cols(),
             Self::Blocks { cols, .. } => *cols,
+            #[cfg(feature = "stored")]
+            Self::Stored { matrix, .. } => matrix.cols(),
         }
     }
 
@@ -130,14 +155,18 @@ impl<'a> Linear<'a> {
         match self {
             Self::Digits { matrix, floor } => lane.max(*floor).min(matrix.top_lane()),
             Self::Blocks { .. } => PrecisionLane::Float32,
+            #[cfg(feature = "stored")]
+            Self::Stored { matrix, .. } => matrix.lane(lane),
         }
     }
 
-    /// The digit planes, where the matrix is stored in them.
+    /// The digit planes, where the matrix is stored in them and is in memory.
     pub fn digits(&self) -> Option<DigitMatrix<'a>> {
         match *self {
             Self::Digits { matrix, .. } => Some(matrix),
             Self::Blocks { .. } => None,
+            #[cfg(feature = "stored")]
+            Self::Stored { .. } => None,
         }
     }
 
@@ -149,12 +178,19 @@ impl<'a> Linear<'a> {
         match self {
             Self::Digits { matrix, .. } => Ok(matrix.lane(self.lane(lane))?.bytes()),
             Self::Blocks { data, .. } => Ok(data.len()),
+            #[cfg(feature = "stored")]
+            Self::Stored { matrix, .. } => matrix.bytes(self.lane(lane)),
         }
     }
 
     /// Whether the product at this lane takes quantised activations.
     pub fn takes_integers(&self) -> bool {
-        matches!(self, Self::Digits { .. })
+        match self {
+            Self::Digits { .. } => true,
+            Self::Blocks { .. } => false,
+            #[cfg(feature = "stored")]
+            Self::Stored { matrix, .. } => matches!(matrix.parts(), StoredParts::Digits { .. }),
+        }
     }
 
     /// `y = W x`.
@@ -164,10 +200,11 @@ impl<'a> Linear<'a> {
     ///
     /// # Errors
     /// [`LinearError::Shape`] when a slice does not match or the integers are missing,
-    /// [`LinearError::Matrix`] when the lane is not stored.
-    pub fn matvec(
+    /// [`LinearError::Matrix`] when the lane is not stored, [`LinearError::Unread`] when a file
+    /// cannot be read.
+    pub fn matvec<B: Backend>(
         &self,
-        backend: impl Backend,
+        backend: B,
         pool: &dyn Pool,
         lane: PrecisionLane,
         input: &Input<'_>,
@@ -199,6 +236,14 @@ impl<'a> Linear<'a> {
                     }
                 });
             }
+            #[cfg(feature = "stored")]
+            Self::Stored { matrix, source } => {
+                let lane = self.lane(lane);
+                source.rows(&matrix, lane, 0..matrix.rows(), &mut |first, piece| {
+                    let y = y.get_mut(first..).and_then(|y| y.get_mut(..piece.rows()));
+                    piece.matvec(backend, pool, lane, input, y.unwrap_or(&mut []))
+                })?;
+            }
         }
         Ok(())
     }
@@ -222,6 +267,11 @@ impl<'a> Linear<'a> {
                 Stored::new(kind, data)
                     .and_then(|stored| stored.expand(row * cols, y))
                     .map_err(|_| LinearError::Unsupported { kind })?;
+            }
+            #[cfg(feature = "stored")]
+            Self::Stored { matrix, source } => {
+                let lane = self.lane(lane);
+                source.rows(&matrix, lane, row..row + 1, &mut |_, piece| piece.row(lane, 0, y))?;
             }
         }
         Ok(())

@@ -16,9 +16,9 @@ impl Linear<'_> {
     ///
     /// # Errors
     /// As [`matvec`](Self::matvec).
-    pub fn matmul(
+    pub fn matmul<B: Backend>(
         &self,
-        backend: impl Backend,
+        backend: B,
         pool: &dyn Pool,
         lane: PrecisionLane,
         inputs: &[Input<'_>],
@@ -69,6 +69,17 @@ impl Linear<'_> {
                         }
                     });
                 });
+            }
+            #[cfg(feature = "stored")]
+            Self::Stored { matrix, source } => {
+                let lane = self.lane(lane);
+                source.rows(&matrix, lane, 0..rows, &mut |first, piece| {
+                    for (input, y) in inputs.iter().zip(y.chunks_exact_mut(rows.max(1))) {
+                        let y = y.get_mut(first..).and_then(|y| y.get_mut(..piece.rows()));
+                        piece.matvec(backend, pool, lane, input, y.unwrap_or(&mut []))?;
+                    }
+                    Ok(())
+                })?;
             }
         }
         Ok(())

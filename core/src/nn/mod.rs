@@ -8,6 +8,8 @@ mod norm;
 mod rope;
 mod self_attention;
 mod sparse;
+#[cfg(feature = "stored")]
+mod stored;
 
 pub use attention::{Attention, AttentionError, CacheError, KvCache};
 pub(crate) use ffn::add_bias;
@@ -19,6 +21,10 @@ pub use sparse::{
     FullGate, Known, LowRank, Magnitude, Neurons, Predictor, PredictorInput, Selection,
     SelectionError, SparseReads, SparseScratch, SparsityConfig, Tier0,
 };
+#[cfg(feature = "stored")]
+pub use sparse::{StoredNeurons, StoredPredictor, StoredRows};
+#[cfg(feature = "stored")]
+pub use stored::{EachListed, EachPiece, Extent, MAX_PARTS, RowSource, StoredMatrix, StoredParts};
 
 use crate::error::ShapeError;
 

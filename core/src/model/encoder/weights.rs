@@ -1,7 +1,7 @@
 //! Finding and checking the weight tensors of an encoder.
 
 use super::super::planes::Listed;
-use super::super::weights::{NOTHING, check_computable, check_lane, floats, linear};
+use super::super::weights::{NOTHING, Place, check_computable, check_lane, floats, linear};
 use super::super::{ModelError, TensorName};
 use super::EncoderHeader;
 use crate::gguf::Gguf;
@@ -89,17 +89,18 @@ impl<'a, 'm> EncoderWeights<'a, 'm> {
             return Err(ModelError::Memory { what: "layers", expected, actual });
         };
         let listed = Listed::read(file)?;
+        let place = &Place::memory(*file);
         let (dim, hidden) = (header.dim, header.hidden);
-        let matrix = |name, rows, cols| linear(file, listed.as_ref(), name, rows, cols);
+        let matrix = |name, rows, cols| linear(place, listed.as_ref(), name, rows, cols);
         let norm = |layer, [gain, bias]: [&'static str; 2]| -> Result<_, ModelError> {
-            let values = |part| floats(file, TensorName { layer, part }, dim);
+            let values = |part| floats(place, TensorName { layer, part }, dim);
             Ok(Norm { gain: values(gain)?, bias: values(bias)? })
         };
         for (i, to) in layers.iter_mut().enumerate() {
             let layer = Some(i);
             let dense = |[weight, bias]: [&'static str; 2], rows, cols| -> Result<_, ModelError> {
                 let weight = matrix(TensorName { layer, part: weight }, rows, cols)?;
-                Ok(Dense { weight, bias: floats(file, TensorName { layer, part: bias }, rows)? })
+                Ok(Dense { weight, bias: floats(place, TensorName { layer, part: bias }, rows)? })
             };
             *to = EncoderLayer {
                 attn_q: dense(["attn_q", "attn_q.bias"], dim, dim)?,

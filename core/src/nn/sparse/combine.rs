@@ -22,7 +22,7 @@ const SMALLEST: f32 = f32::from_bits((127 - 100) << 23);
 ///
 /// # Errors
 /// [`LinearError::Quant`] when a value is not finite.
-fn integers(h: &[f32], q: &mut [i16]) -> Result<f32, LinearError> {
+pub(super) fn integers(h: &[f32], q: &mut [i16]) -> Result<f32, LinearError> {
     let max = max_magnitude(h)?;
     if max < SMALLEST {
         q.fill(0);

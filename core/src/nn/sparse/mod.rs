@@ -15,10 +15,14 @@ mod combine;
 mod magnitude;
 mod predictor;
 mod selection;
+#[cfg(feature = "stored")]
+mod stored;
 
 pub use magnitude::Magnitude;
 pub use predictor::{FullGate, Known, LowRank, Predictor, PredictorInput, Tier0};
 pub use selection::{Selection, SelectionError, SparsityConfig};
+#[cfg(feature = "stored")]
+pub use stored::{StoredNeurons, StoredPredictor, StoredRows};
 
 use super::ffn::Activation;
 use super::{LinearError, same_len};

@@ -189,16 +189,17 @@ pub struct LowRank<'w> {
     pub bias: &'w [f32],
 }
 
-impl<B: Backend> Predictor<B> for LowRank<'_> {
-    fn predict(
+impl LowRank<'_> {
+    /// The predictions for a block of that shape.
+    pub(super) fn scores<B: Backend>(
         &self,
-        block: &Neurons<'_>,
+        hidden: usize,
+        dim: usize,
         input: PredictorInput<'_, B>,
         scratch: &mut SparseScratch<'_>,
-    ) -> Result<Known, LinearError> {
+    ) -> Result<(), LinearError> {
         let PredictorInput { backend, pool, x, .. } = input;
-        let hidden = block.hidden();
-        same_len(block.dim(), self.down.cols())?;
+        same_len(dim, self.down.cols())?;
         same_len(hidden, self.up.rows())?;
         same_len(hidden, self.bias.len())?;
         let rank = self.down.rows();
@@ -218,11 +219,28 @@ impl<B: Backend> Predictor<B> for LowRank<'_> {
             let predicted = *score + bias;
             *score = if predicted > 0.0 { predicted } else { 0.0 };
         }
+        Ok(())
+    }
+
+    /// Bytes of weights that a prediction reads.
+    pub(super) fn weight_bytes(&self) -> Result<usize, LinearError> {
+        let bytes = |m: &DigitMatrix<'_>| Ok::<_, LinearError>(m.lane(m.top_lane())?.bytes());
+        Ok(bytes(&self.down)? + bytes(&self.up)? + size_of_val(self.bias))
+    }
+}
+
+impl<B: Backend> Predictor<B> for LowRank<'_> {
+    fn predict(
+        &self,
+        block: &Neurons<'_>,
+        input: PredictorInput<'_, B>,
+        scratch: &mut SparseScratch<'_>,
+    ) -> Result<Known, LinearError> {
+        self.scores(block.hidden(), block.dim(), input, scratch)?;
         Ok(Known::Nothing)
     }
 
     fn bytes(&self, _: &Neurons<'_>, _: PrecisionLane) -> Result<usize, LinearError> {
-        let bytes = |m: &DigitMatrix<'_>| Ok::<_, LinearError>(m.lane(m.top_lane())?.bytes());
-        Ok(bytes(&self.down)? + bytes(&self.up)? + size_of_val(self.bias))
+        self.weight_bytes()
     }
 }
