@@ -1,6 +1,6 @@
 //! What trilane needs an operating system for: the processor's level, threads, mapped files, the
-//! GGUF writer, conversion, embeddings, texts as tokens and texts that go on, the memory of decoders, and
-//! measuring models.
+//! GGUF writer, conversion, embeddings, texts as tokens and texts that go on, the memory of decoders,
+//! models larger than memory, and measuring models.
 
 pub mod calibrate;
 pub mod classify;
@@ -15,8 +15,11 @@ pub mod level;
 #[cfg(feature = "mapped")]
 pub mod mapped;
 pub mod memory;
+#[cfg(feature = "stored")]
 pub mod neuron_cache;
 mod rows;
+#[cfg(feature = "stored")]
+pub mod stored_model;
 pub mod strip;
 pub mod text;
 #[cfg(feature = "parallel")]

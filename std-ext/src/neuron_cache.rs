@@ -1,11 +1,15 @@
 //! Rows of a file within a budget of memory: hot ones resident, cold ones read when asked for.
 
+mod error;
+pub(crate) mod file;
+
+pub use error::CacheError;
+
+use file::WatchedFile;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::fs::File;
-use std::io;
 use std::path::Path;
-use std::time::SystemTime;
+use trilane_core::model::Line;
+use trilane_core::nn::Extent;
 
 /// Which row gives way when there is no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,65 +35,24 @@ pub struct CacheConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rows {
     /// Where the first begins.
-    pub offset: u64,
+    pub offset: usize,
     /// Bytes of a row.
     pub row_bytes: usize,
     /// How many there are.
     pub count: usize,
 }
 
-/// Why a row cannot be had. What was resident stays as it was, but for rows that gave way.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CacheError {
-    /// There is no such row.
-    Row {
-        /// The row asked for.
-        row: usize,
-        /// Rows there are.
-        count: usize,
-    },
-    /// A row does not fit next to those that are pinned.
-    Budget {
-        /// Bytes of a row.
-        row_bytes: usize,
-        /// Bytes that are not pinned.
-        free: usize,
-    },
-    /// The file ends before the rows do, or has become shorter since.
-    Truncated {
-        /// Bytes that it has to have.
-        expected: u64,
-        /// Bytes found.
-        actual: u64,
-    },
-    /// The file was written to since it was opened.
-    Changed,
-    /// The operating system's answer.
-    Io(io::Error),
-}
-
-impl fmt::Display for CacheError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Row { row, count } => write!(f, "row {row} of {count} does not exist"),
-            Self::Budget { row_bytes, free } => {
-                write!(f, "a row of {row_bytes} bytes does not fit in the {free} that are free")
-            }
-            Self::Truncated { expected, actual } => {
-                write!(f, "expected a file of at least {expected} bytes, found {actual}")
-            }
-            Self::Changed => f.write_str("the file was written to while it was in use"),
-            Self::Io(error) => error.fmt(f),
+impl Rows {
+    /// Where a row lies.
+    ///
+    /// # Errors
+    /// [`CacheError::Row`] where there is none of that number.
+    pub fn row(&self, row: usize) -> Result<Extent, CacheError> {
+        let Self { offset, row_bytes, count } = *self;
+        if row >= count {
+            return Err(CacheError::Row { row, count });
         }
-    }
-}
-
-impl std::error::Error for CacheError {}
-
-impl From<io::Error> for CacheError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        Ok(Extent { offset: offset + row * row_bytes, len: row_bytes })
     }
 }
 
@@ -102,38 +65,52 @@ pub struct CacheStatistics {
     pub misses: u64,
     /// Rows that gave way.
     pub evictions: u64,
+    /// Bytes of the rows that were resident.
+    pub bytes_hit: u64,
+    /// Bytes of the rows that had to be read.
+    pub bytes_read: u64,
 }
 
 impl CacheStatistics {
     /// Hits among all rows asked for; 0 when there were none.
     pub fn hit_rate(&self) -> f64 {
-        let all = self.hits + self.misses;
-        if all == 0 { 0.0 } else { self.hits as f64 / all as f64 }
+        share(self.hits, self.misses)
     }
+
+    /// Bytes of hits among those of all rows asked for; 0 when there were none.
+    pub fn byte_hit_rate(&self) -> f64 {
+        share(self.bytes_hit, self.bytes_read)
+    }
+}
+
+fn share(part: u64, rest: u64) -> f64 {
+    let all = part + rest;
+    if all == 0 { 0.0 } else { part as f64 / all as f64 }
 }
 
 /// A resident row.
 #[derive(Debug)]
 struct Resident {
-    bytes: Box<[u8]>,
+    lines: Box<[Line]>,
     /// Its place in the order of giving way; `None` for a pinned row.
     rank: Option<(u64, u64)>,
 }
 
 /// Rows of a file, as many resident as the budget allows.
 ///
-/// Rows are read with positioned reads, so a file that is cut off or removed while it is in use is
-/// an error and neither a fault nor a wrong row. Which rows are resident depends on nothing but the
-/// rows asked for so far.
+/// A row is any [`Extent`] of the file, always asked for as the same one. It begins at a cache
+/// line in memory and counts as whole lines of 64 bytes. Rows are read with positioned reads, so a
+/// file that is cut off or removed while it is in use is an error and neither a fault nor a wrong
+/// row. Which rows are resident depends on nothing but the rows asked for so far.
 #[derive(Debug)]
 pub struct NeuronCache {
-    file: File,
-    modified: Option<SystemTime>,
-    rows: Rows,
+    file: WatchedFile,
     config: CacheConfig,
-    resident: BTreeMap<usize, Resident>,
+    rows: BTreeMap<Extent, Resident>,
     /// (uses, time of the last use, row), the first to give way first; uses count for LFU only.
-    order: BTreeSet<(u64, u64, usize)>,
+    order: BTreeSet<(u64, u64, Extent)>,
+    resident: usize,
+    pinned: usize,
     time: u64,
     statistics: CacheStatistics,
 }
@@ -142,80 +119,129 @@ impl NeuronCache {
     /// Opens a file with rows; reads none.
     ///
     /// # Errors
-    /// [`CacheError::Io`], [`CacheError::Truncated`] for a file that the rows do not fit in,
-    /// [`CacheError::Budget`] for a budget below one row.
-    pub fn open(path: &Path, rows: Rows, config: CacheConfig) -> Result<Self, CacheError> {
-        let file = File::open(path)?;
-        if config.budget < rows.row_bytes {
-            let (row_bytes, free) = (rows.row_bytes, config.budget);
-            return Err(CacheError::Budget { row_bytes, free });
-        }
-        let modified = file.metadata()?.modified().ok();
-        let cache = Self {
+    /// [`CacheError::Io`].
+    pub fn open(path: &Path, config: CacheConfig) -> Result<Self, CacheError> {
+        Ok(Self::of(WatchedFile::open(path)?, config))
+    }
+
+    /// A cache of a file that is open.
+    pub(crate) fn of(file: WatchedFile, config: CacheConfig) -> Self {
+        Self {
             file,
-            modified,
-            rows,
             config,
-            resident: BTreeMap::new(),
+            rows: BTreeMap::new(),
             order: BTreeSet::new(),
+            resident: 0,
+            pinned: 0,
             time: 0,
             statistics: CacheStatistics::default(),
-        };
-        cache.check_file()?;
-        Ok(cache)
+        }
+    }
+
+    /// Bytes that a row takes of the budget.
+    pub fn cost(row: Extent) -> usize {
+        row.len.div_ceil(size_of::<Line>()).saturating_mul(size_of::<Line>())
     }
 
     /// The bytes of a row.
     ///
     /// # Errors
-    /// [`CacheError`]: a row that there is not, one that does not fit beside the pinned rows, or a
-    /// file that cannot be read, has become shorter or was written to.
-    pub fn row(&mut self, row: usize) -> Result<&[u8], CacheError> {
+    /// [`CacheError`]: a row that does not fit beside the pinned ones, or a file that cannot be
+    /// read, has become shorter or was written to.
+    pub fn row(&mut self, row: Extent) -> Result<&[u8], CacheError> {
+        self.together(&[row])?;
+        Ok(self.resident(row).unwrap_or(&[]))
+    }
+
+    /// Makes rows resident that are needed at the same time; [`resident`](Self::resident) then has
+    /// them until the next call. Each counts as a use.
+    ///
+    /// # Errors
+    /// As [`row`](Self::row).
+    pub fn together(&mut self, rows: &[Extent]) -> Result<(), CacheError> {
         self.time += 1;
-        if let Some(found) = self.resident.get_mut(&row) {
-            self.statistics.hits += 1;
-            if let Some((uses, last)) = found.rank {
-                self.order.remove(&(uses, last, row));
-                let lfu = u64::from(self.config.strategy == CacheStrategy::Lfu);
-                found.rank = Some((uses + lfu, self.time));
-                self.order.insert((uses + lfu, self.time, row));
+        let result = self.load(rows);
+        // Only now may they give way, to what is asked for next.
+        for row in rows {
+            if let Some(Resident { rank: Some((uses, last)), .. }) = self.rows.get(row) {
+                self.order.insert((*uses, *last, *row));
             }
-        } else {
-            let bytes = self.read(row)?;
-            self.statistics.misses += 1;
-            self.resident.insert(row, Resident { bytes, rank: Some((0, self.time)) });
-            self.order.insert((0, self.time, row));
         }
-        Ok(self.resident.get(&row).map_or(&[], |found| &*found.bytes))
+        result
+    }
+
+    fn load(&mut self, rows: &[Extent]) -> Result<(), CacheError> {
+        let mut missing = false;
+        for row in rows {
+            match self.rows.get_mut(row) {
+                Some(Resident { rank, .. }) => {
+                    self.statistics.hits += 1;
+                    self.statistics.bytes_hit += row.len as u64;
+                    if let Some((uses, last)) = rank {
+                        self.order.remove(&(*uses, *last, *row));
+                        *uses += u64::from(self.config.strategy == CacheStrategy::Lfu);
+                        *last = self.time;
+                    }
+                }
+                None => missing = true,
+            }
+        }
+        if !missing {
+            return Ok(());
+        }
+        self.file.check()?;
+        for &row in rows {
+            if !self.rows.contains_key(&row) {
+                let lines = self.read(row)?;
+                self.statistics.misses += 1;
+                self.statistics.bytes_read += row.len as u64;
+                self.insert(row, Resident { lines, rank: Some((0, self.time)) });
+            }
+        }
+        // What was written while the rows were read is found out here.
+        self.file.check().inspect_err(|_| {
+            // Read in this call, so not to be trusted.
+            rows.iter().for_each(|row| self.forget(*row));
+        })
     }
 
     /// Makes a row resident for good. Counts as neither hit nor miss.
     ///
     /// # Errors
     /// As [`row`](Self::row).
-    pub fn pin(&mut self, row: usize) -> Result<(), CacheError> {
-        match self.resident.get_mut(&row) {
-            Some(found) => {
-                if let Some((uses, last)) = found.rank.take() {
+    pub fn pin(&mut self, row: Extent) -> Result<(), CacheError> {
+        match self.rows.get_mut(&row) {
+            Some(Resident { rank, .. }) => match rank.take() {
+                Some((uses, last)) => {
                     self.order.remove(&(uses, last, row));
                 }
-            }
+                None => return Ok(()),
+            },
             None => {
-                let bytes = self.read(row)?;
-                self.resident.insert(row, Resident { bytes, rank: None });
+                self.file.check()?;
+                let lines = self.read(row)?;
+                self.file.check()?;
+                self.insert(row, Resident { lines, rank: None });
             }
         }
+        self.pinned += Self::cost(row);
         Ok(())
     }
 
-    /// Bytes of rows that are resident; at most the budget.
-    pub fn resident_bytes(&self) -> usize {
-        self.resident.len() * self.rows.row_bytes
+    /// The bytes of a row that is resident. Does not count as a use.
+    pub fn resident(&self, row: Extent) -> Option<&[u8]> {
+        let Resident { lines, .. } = self.rows.get(&row)?;
+        bytemuck::cast_slice(lines).get(..row.len)
     }
 
-    /// Whether a row is resident. Does not count as a use.
-    pub fn is_resident(&self, row: usize) -> bool {
-        self.resident.contains_key(&row)
+    /// Bytes that are resident; at most the budget.
+    pub fn resident_bytes(&self) -> usize {
+        self.resident
+    }
+
+    /// Bytes of the budget that no pinned row takes.
+    pub fn free_bytes(&self) -> usize {
+        self.config.budget.saturating_sub(self.pinned)
     }
 
     /// Hits, misses and evictions so far.
@@ -223,61 +249,35 @@ impl NeuronCache {
         self.statistics
     }
 
-    /// Makes room for a row, then reads it.
-    fn read(&mut self, row: usize) -> Result<Box<[u8]>, CacheError> {
-        let Rows { offset, row_bytes, count } = self.rows;
-        if row >= count {
-            return Err(CacheError::Row { row, count });
+    /// Counts hits, misses and evictions from now on.
+    pub fn reset_statistics(&mut self) {
+        self.statistics = CacheStatistics::default();
+    }
+
+    fn insert(&mut self, row: Extent, resident: Resident) {
+        self.resident += Self::cost(row);
+        self.rows.insert(row, resident);
+    }
+
+    fn forget(&mut self, row: Extent) {
+        if let Some(Resident { rank: Some((uses, last)), .. }) = self.rows.get(&row) {
+            self.order.remove(&(*uses, *last, row));
+            self.rows.remove(&row);
+            self.resident -= Self::cost(row);
         }
-        self.check_file()?;
-        while self.resident_bytes() + row_bytes > self.config.budget {
-            let Some((.., coldest)) = self.order.pop_first() else {
-                let free = self.config.budget - self.resident_bytes();
-                return Err(CacheError::Budget { row_bytes, free });
+    }
+
+    /// Makes room for a row, then reads it.
+    fn read(&mut self, row: Extent) -> Result<Box<[Line]>, CacheError> {
+        let cost = Self::cost(row);
+        while self.resident.saturating_add(cost) > self.config.budget {
+            let Some(&(.., coldest)) = self.order.first() else {
+                let free = self.config.budget.saturating_sub(self.resident);
+                return Err(CacheError::Budget { row_bytes: cost, free });
             };
-            self.resident.remove(&coldest);
+            self.forget(coldest);
             self.statistics.evictions += 1;
         }
-        let mut bytes = vec![0; row_bytes].into_boxed_slice();
-        let at = offset + (row * row_bytes) as u64;
-        read_exact_at(&self.file, &mut bytes, at).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                let actual = self.file.metadata().map_or(0, |metadata| metadata.len());
-                CacheError::Truncated { expected: at + row_bytes as u64, actual }
-            }
-            _ => error.into(),
-        })?;
-        // What was written while the row was read is found out here.
-        self.check_file()?;
-        Ok(bytes)
+        self.file.lines(row)
     }
-
-    /// Whether the file still is what was opened.
-    fn check_file(&self) -> Result<(), CacheError> {
-        let Rows { offset, row_bytes, count } = self.rows;
-        let bytes = (row_bytes as u64).checked_mul(count as u64);
-        let expected = bytes.and_then(|bytes| bytes.checked_add(offset)).unwrap_or(u64::MAX);
-        let metadata = self.file.metadata()?;
-        if metadata.len() < expected {
-            return Err(CacheError::Truncated { expected, actual: metadata.len() });
-        }
-        if metadata.modified().ok() != self.modified {
-            return Err(CacheError::Changed);
-        }
-        Ok(())
-    }
-}
-
-/// Fills `bytes` from a place in the file.
-#[cfg(unix)]
-fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
-}
-
-/// Fills `bytes` from a place in the file.
-#[cfg(not(unix))]
-fn read_exact_at(mut file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    file.seek(SeekFrom::Start(offset))?;
-    file.read_exact(bytes)
 }

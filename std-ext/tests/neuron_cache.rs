@@ -10,9 +10,11 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
+use trilane_core::nn::Extent;
 use trilane_std::neuron_cache::{CacheConfig, CacheError, CacheStrategy, NeuronCache, Rows};
 
-const ROW: usize = 24;
+/// Whole lines of 64 bytes, which is what a row counts as.
+const ROW: usize = 128;
 const COUNT: usize = 40;
 const OFFSET: usize = 7;
 
@@ -28,8 +30,7 @@ impl Fixture {
     }
 
     fn open(&self, budget: usize, strategy: CacheStrategy) -> Result<NeuronCache, CacheError> {
-        let rows = Rows { offset: OFFSET as u64, row_bytes: ROW, count: COUNT };
-        NeuronCache::open(&self.0, rows, CacheConfig { budget, strategy })
+        NeuronCache::open(&self.0, CacheConfig { budget, strategy })
     }
 }
 
@@ -37,6 +38,11 @@ impl Drop for Fixture {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
+}
+
+/// A row of the file.
+fn row(row: usize) -> Extent {
+    Rows { offset: OFFSET, row_bytes: ROW, count: COUNT }.row(row).unwrap()
 }
 
 fn contents() -> Vec<u8> {
@@ -83,20 +89,21 @@ fn rows_are_those_of_the_file_and_give_way_as_in_the_naive_model() {
             let budget = room * ROW + ROW / 2;
             let mut cache = fixture.open(budget, strategy).unwrap();
             let mut naive = Naive::default();
-            for row in [4, 9] {
-                cache.pin(row).unwrap();
-                naive.resident.push((row, 0, 0, true));
+            for pinned in [4, 9] {
+                cache.pin(row(pinned)).unwrap();
+                naive.resident.push((pinned, 0, 0, true));
             }
             for time in 1..1500 {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 // Low rows are hot.
                 let (a, b) = ((random >> 40) as usize % COUNT, (random >> 20) as usize % COUNT);
-                let row = a * b / COUNT;
-                let start = OFFSET + row * ROW;
-                assert_eq!(cache.row(row).unwrap(), &contents[start..start + ROW]);
-                naive.row(row, room, strategy, time);
+                let hot = a * b / COUNT;
+                let start = OFFSET + hot * ROW;
+                assert_eq!(cache.row(row(hot)).unwrap(), &contents[start..start + ROW]);
+                naive.row(hot, room, strategy, time);
                 assert!(cache.resident_bytes() <= budget);
-                let resident: Vec<_> = (0..COUNT).filter(|&r| cache.is_resident(r)).collect();
+                let resident: Vec<_> =
+                    (0..COUNT).filter(|&r| cache.resident(row(r)).is_some()).collect();
                 let mut expected: Vec<_> = naive.resident.iter().map(|r| r.0).collect();
                 expected.sort_unstable();
                 assert_eq!(resident, expected, "{strategy:?}, room for {room}, step {time}");
@@ -112,9 +119,9 @@ fn rows_are_those_of_the_file_and_give_way_as_in_the_naive_model() {
 fn a_cycle_longer_than_the_budget_defeats_lru_but_not_pinned_rows() {
     let fixture = Fixture::new("cycle");
     let mut cache = fixture.open(10 * ROW, CacheStrategy::Lru).unwrap();
-    (0..5).for_each(|row| cache.pin(row).unwrap());
+    (0..5).for_each(|pinned| cache.pin(row(pinned)).unwrap());
     for _ in 0..4 {
-        (0..COUNT).for_each(|row| drop(cache.row(row).unwrap().to_vec()));
+        (0..COUNT).for_each(|next| drop(cache.row(row(next)).unwrap().to_vec()));
     }
     let statistics = cache.statistics();
     assert_eq!((statistics.hits, statistics.misses), (4 * 5, 4 * 35));
@@ -123,42 +130,42 @@ fn a_cycle_longer_than_the_budget_defeats_lru_but_not_pinned_rows() {
 #[test]
 fn what_does_not_fit_or_exist_is_named() {
     let fixture = Fixture::new("refused");
-    let refused = fixture.open(ROW - 1, CacheStrategy::Lru).unwrap_err();
+    let mut small = fixture.open(ROW - 1, CacheStrategy::Lru).unwrap();
+    let refused = small.row(row(0)).unwrap_err();
     assert!(matches!(refused, CacheError::Budget { row_bytes: ROW, free } if free == ROW - 1));
-    let mut cache = fixture.open(2 * ROW, CacheStrategy::Lfu).unwrap();
-    let refused = cache.row(COUNT).unwrap_err();
+    let refused = Rows { offset: OFFSET, row_bytes: ROW, count: COUNT }.row(COUNT).unwrap_err();
     assert!(matches!(refused, CacheError::Row { row: COUNT, count: COUNT }));
-    cache.pin(0).unwrap();
-    cache.pin(1).unwrap();
-    let refused = cache.row(2).unwrap_err();
+    let mut cache = fixture.open(2 * ROW, CacheStrategy::Lfu).unwrap();
+    cache.pin(row(0)).unwrap();
+    cache.pin(row(1)).unwrap();
+    let refused = cache.row(row(2)).unwrap_err();
     assert!(matches!(refused, CacheError::Budget { free: 0, .. }));
-    assert!(cache.row(1).is_ok());
-    let rows = Rows { offset: 8, row_bytes: ROW, count: COUNT };
+    assert!(cache.row(row(1)).is_ok());
+    let past = Extent { offset: OFFSET + COUNT * ROW - 1, len: 2 };
+    let refused = fixture.open(ROW, CacheStrategy::Lru).unwrap().row(past).unwrap_err().to_string();
+    let len = OFFSET + COUNT * ROW;
+    assert_eq!(refused, format!("expected a file of at least {} bytes, found {len}", len + 1));
     let config = CacheConfig { budget: ROW, strategy: CacheStrategy::Lru };
-    let refused = NeuronCache::open(&fixture.0, rows, config).unwrap_err();
-    assert!(
-        matches!(refused, CacheError::Truncated { expected, actual } if expected == actual + 1)
-    );
     let nowhere = fixture.0.with_extension("nowhere");
-    assert!(matches!(NeuronCache::open(&nowhere, rows, config), Err(CacheError::Io(_))));
+    assert!(matches!(NeuronCache::open(&nowhere, config), Err(CacheError::Io(_))));
 }
 
 #[test]
 fn a_file_that_is_cut_off_or_written_to_is_an_error_and_no_wrong_row() {
     let fixture = Fixture::new("changed");
     let mut cache = fixture.open(5 * ROW, CacheStrategy::Lru).unwrap();
-    let first = cache.row(0).unwrap().to_vec();
+    let first = cache.row(row(0)).unwrap().to_vec();
     let file = OpenOptions::new().write(true).open(&fixture.0).unwrap();
     file.set_len((OFFSET + 3 * ROW) as u64).unwrap();
     // A row that is whole, too: the file is not the one that was opened.
-    for row in [1, 20] {
-        assert!(matches!(cache.row(row), Err(CacheError::Truncated { .. })));
+    for other in [1, 20] {
+        assert!(matches!(cache.row(row(other)), Err(CacheError::Truncated { .. })));
     }
-    assert_eq!(cache.row(0).unwrap(), first);
+    assert_eq!(cache.row(row(0)).unwrap(), first);
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
     (&file).write_all(&contents()).unwrap();
     file.set_modified(later).unwrap();
-    assert!(matches!(cache.row(1), Err(CacheError::Changed)));
+    assert!(matches!(cache.row(row(1)), Err(CacheError::Changed)));
 }
 
 #[cfg(unix)]
@@ -167,5 +174,30 @@ fn a_file_that_is_removed_stays_readable_to_the_end() {
     let fixture = Fixture::new("removed");
     let mut cache = fixture.open(ROW, CacheStrategy::Lru).unwrap();
     fs::remove_file(&fixture.0).unwrap();
-    assert_eq!(cache.row(39).unwrap(), &contents()[OFFSET + 39 * ROW..]);
+    assert_eq!(cache.row(row(39)).unwrap(), &contents()[OFFSET + 39 * ROW..]);
+}
+
+#[test]
+fn rows_needed_together_stay_together_or_are_refused() {
+    let fixture = Fixture::new("together");
+    let mut cache = fixture.open(4 * ROW, CacheStrategy::Lfu).unwrap();
+    // Two that are used often, and so would stay rather than what is new.
+    for _ in 0..3 {
+        cache.together(&[row(0), row(1)]).unwrap();
+    }
+    for next in (2..COUNT - 4).step_by(4) {
+        let four = [next, next + 1, next + 2, next + 3].map(row);
+        cache.together(&four).unwrap();
+        let start = OFFSET + next * ROW;
+        let found: Vec<u8> =
+            four.iter().flat_map(|r| cache.resident(*r).unwrap().to_vec()).collect();
+        assert_eq!(found, &contents()[start..start + 4 * ROW]);
+    }
+    assert_eq!(cache.resident_bytes(), 4 * ROW);
+    let five = [0, 1, 2, 3, 4].map(row);
+    assert!(matches!(cache.together(&five), Err(CacheError::Budget { free: 0, .. })));
+    assert!(cache.together(&five[1..]).is_ok());
+    let statistics = cache.statistics();
+    assert_eq!(statistics.bytes_hit, statistics.hits * ROW as u64);
+    assert_eq!(statistics.bytes_read, statistics.misses * ROW as u64);
 }
