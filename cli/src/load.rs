@@ -53,6 +53,11 @@ impl<'m> Model<'m> {
         Weights::load(&self.gguf, &mut self.layers).map_err(|e| refused(path, &self.gguf, e))
     }
 
+    /// The memory for the layers.
+    pub(crate) fn layers(&mut self) -> &mut [Layer<'m>] {
+        &mut self.layers
+    }
+
     /// Whether the embedding table is also the output matrix.
     pub(crate) fn is_tied(&self) -> bool {
         !self.gguf.tensors().any(|t| t.name().starts_with("output.weight"))
@@ -60,7 +65,7 @@ impl<'m> Model<'m> {
 }
 
 /// A model error, with what the file has where the error does not say.
-fn refused(path: &Path, gguf: &Gguf<'_>, error: ModelError) -> Error {
+pub(crate) fn refused(path: &Path, gguf: &Gguf<'_>, error: ModelError) -> Error {
     match error {
         ModelError::Architecture => {
             let found = gguf.get("general.architecture").and_then(|v| v.as_str()).unwrap_or("?");
@@ -143,8 +148,13 @@ pub(crate) fn choose_lanes(
 pub(crate) fn block_types(weights: &Weights<'_, '_>) -> Vec<&'static str> {
     let mut names = Vec::new();
     for (_, linear) in weights.linears() {
-        if let Linear::Blocks { kind, .. } = linear
-            && *kind != TensorType::F32
+        let kind = match linear {
+            Linear::Blocks { kind, .. } => Some(*kind),
+            Linear::Stored { matrix, .. } => matrix.block_type(),
+            _ => None,
+        };
+        if let Some(kind) = kind
+            && kind != TensorType::F32
             && !names.contains(&kind.name())
         {
             names.push(kind.name());

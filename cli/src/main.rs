@@ -12,6 +12,7 @@ mod export;
 mod generate;
 mod inspect;
 mod load;
+mod memory;
 mod perplexity;
 mod progress;
 mod report;

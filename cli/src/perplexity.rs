@@ -4,6 +4,7 @@ use crate::args::{ComputeArgs, LaneArg};
 use crate::auto::{self, Measured};
 use crate::error::Error;
 use crate::load::{Model, choose_lanes, read_text};
+use crate::memory::{MemoryArgs, ModelFile};
 use crate::progress::bar;
 use crate::sparse::SparseArgs;
 use crate::table::Table;
@@ -16,7 +17,6 @@ use trilane::core::kernel::{Backend, Pool};
 use trilane::core::lane::Lanes;
 use trilane::core::model::{Decoder, ModelError};
 use trilane::std::eval::{Loss, document_loss};
-use trilane::std::mapped::MappedFile;
 use trilane::std::text::Text;
 use trilane::std::{memory, text};
 
@@ -44,6 +44,8 @@ pub(crate) struct PerplexityArgs {
     compute: ComputeArgs,
     #[command(flatten)]
     sparse: SparseArgs,
+    #[command(flatten)]
+    memory: MemoryArgs,
     /// Leave out lines of at most this many characters
     #[arg(long, value_name = "N", default_value_t = 80)]
     min_chars: usize,
@@ -58,7 +60,7 @@ pub(crate) struct PerplexityArgs {
 /// Runs the command.
 pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(), Error> {
     let path = &args.file;
-    let file = MappedFile::open(path)?;
+    let file = ModelFile::open(path, &args.memory)?;
     let mut model = Model::read(path, file.gguf()?)?;
     let (gguf, header) = (model.gguf, model.header);
     let mut index = text::index(&gguf);
@@ -66,31 +68,33 @@ pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(
     let content = fs::read_to_string(&args.text).map_err(|e| Error::io(&args.text, e))?;
     let long = (!args.whole).then_some(args.min_chars);
     let documents = documents(&args.text, long, &vocabulary, &content)?;
-    let weights = model.weights(path)?;
+    let weights = file.weights(path, &mut model)?;
     let lanes = choose_lanes(path, &weights, args.lane.lane)?;
+    let graduation = args.lane.graduation()?;
+    let mode = args.sparse.mode(path, &gguf)?;
+    file.prepare(&weights, lanes, mode.is_some())?;
     let compute = args.compute.start()?;
     let longest = documents.iter().map(Vec::len).max().unwrap_or(1);
     let capacity = header.context.min(longest);
-    let refused = |e: ModelError| Error::file(path, e);
+    let refused = |e: ModelError| file.explain(Error::file(path, e));
     let mut arena = memory::arena(&header, capacity).map_err(refused)?;
     let mut decoder =
         Decoder::new(weights, compute.level, capacity, &mut arena).map_err(refused)?;
     if lanes == Lanes::Auto {
-        if args.sparse.asked() {
+        if mode.is_some() {
             let what = "--lane auto is measured with dense feed-forward blocks";
             return Err(Error::Usage(what.into()));
         }
         let mut memory = auto::Memory::new(&header);
-        let chosen = memory.lanes(&weights, compute.level, args.lane.graduation()?);
+        let chosen = memory.lanes(&weights, compute.level, graduation);
         let mut decoder = decoder.with_auto(chosen.map_err(|e| Error::file(path, e))?);
         let run = Measured { path, compute: &compute, documents: &documents, json: args.json };
-        return auto::compare(&run, &mut decoder, out);
+        return auto::compare(&run, &mut decoder, out).map_err(|e| file.explain(e));
     }
-    args.lane.graduation()?;
-    let mode = args.sparse.mode(path, &gguf)?;
     if let Some(asked) = &mode {
         asked.apply(&mut decoder, &compute.threads, lanes).map_err(refused)?;
     }
+    file.reset();
     let loss = loss(&mut decoder, &compute.threads, lanes, &documents).map_err(refused)?;
     if args.json {
         let value = json!({
@@ -100,6 +104,7 @@ pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(
             "documents": documents.len(),
             "lane": lanes.name(),
             "feed_forward": mode.as_ref().map(|_| crate::sparse::json(&decoder.feed_forward_reads())),
+            "memory": file.json(loss.tokens),
         });
         return Ok(writeln!(out, "{value}")?);
     }
@@ -114,6 +119,9 @@ pub(crate) fn perplexity(args: &PerplexityArgs, out: &mut dyn Write) -> Result<(
     table.write(out)?;
     if mode.is_some() {
         writeln!(out, "\n{}", crate::sparse::reads(&decoder.feed_forward_reads()))?;
+    }
+    if let Some(read) = file.report(loss.tokens).strip_prefix(", ") {
+        writeln!(out, "\n{read}")?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::auto;
 use crate::error::Error;
 use crate::generate::{Generation, Request, generate, rate, refused};
 use crate::load::{Model, block_types, choose_lanes, read_text};
+use crate::memory::{MemoryArgs, ModelFile};
 use crate::sparse::{self, SparseArgs};
 use crate::table::counted;
 use clap::Args;
@@ -17,7 +18,6 @@ use trilane::core::lane::Lanes;
 use trilane::core::model::sampler::SamplerConfig;
 use trilane::core::model::{Decoder, Weights};
 use trilane::std::generation::{End, GenerationConfig, ModelRunner};
-use trilane::std::mapped::MappedFile;
 use trilane::std::{memory, text};
 
 /// Go on with a text
@@ -33,6 +33,7 @@ Examples:
   trilane run model.gguf --prompt 'Once upon a time' --temperature 0  always the likeliest token
   trilane run nested.gguf --prompt 'Once upon a time' --lane auto    a lane for each layer and token
   trilane run model.gguf --prompt - --tokens 64 < prompt.txt
+  trilane run model.gguf --prompt 'Once upon a time' --memory 300M   a model larger than memory
   trilane run model.gguf --prompt 'JULIET:' --stop ROMEO               ends where ROMEO would begin
   trilane run model.gguf --interactive --stop '
 '                                               turn by turn, a line of an answer each")]
@@ -71,6 +72,8 @@ pub(crate) struct RunArgs {
     sampler: SamplerArgs,
     #[command(flatten)]
     sparse: SparseArgs,
+    #[command(flatten)]
+    memory: MemoryArgs,
 }
 
 /// How tokens are chosen.
@@ -139,7 +142,7 @@ impl SamplerArgs {
 /// Runs the command.
 pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
     let path = &args.file;
-    let file = MappedFile::open(path)?;
+    let file = ModelFile::open(path, &args.memory)?;
     let mut model = Model::read(path, file.gguf()?)?;
     let (gguf, header) = (model.gguf, model.header);
     let mut index = text::index(&gguf);
@@ -159,7 +162,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
         let what = format!("the prompt has {} tokens, the context {context}", tokens.len());
         return Err(Error::Usage(format!("{}: {what}", path.display())));
     }
-    let weights = model.weights(path)?;
+    let weights = file.weights(path, &mut model)?;
     let lanes = choose_lanes(path, &weights, args.lane.lane)?;
     let config = GenerationConfig {
         max_tokens: args.tokens,
@@ -170,6 +173,8 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
     config.validate(header.vocabulary).map_err(|e| refused(path, e))?;
     let graduation = args.lane.graduation()?;
     let computed = computed(&weights, lanes);
+    let mode = args.sparse.mode(path, &gguf)?;
+    file.prepare(&weights, lanes, mode.is_some())?;
     let compute = args.compute.start()?;
     let capacity = match args.interactive {
         true => context,
@@ -184,12 +189,13 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
         let chosen = auto.lanes(&weights, compute.level, graduation);
         decoder = decoder.with_auto(chosen.map_err(|e| Error::file(path, e))?);
     }
-    let mode = args.sparse.mode(path, &gguf)?;
     let mode = mode.map(|asked| asked.apply(&mut decoder, &compute.threads, lanes));
-    let mode = mode.transpose().map_err(spoiled)?;
+    let mode = mode.transpose().map_err(|e| file.explain(spoiled(e)))?;
+    file.reset();
     if args.interactive {
         let runner = ModelRunner::new(text, decoder);
-        return converse(path, runner, &compute, &config, &prompt, out);
+        let turns = converse(path, runner, &compute, &config, &prompt, out);
+        return turns.map_err(|e| file.explain(e));
     }
     let request = Request {
         path,
@@ -202,13 +208,19 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
     let generation = generate(&request, &mut decoder, &mut |piece| {
         out.write_all(piece.as_bytes())?;
         Ok(out.flush()?)
-    })?;
+    })
+    .map_err(|e| file.explain(e))?;
     writeln!(out)?;
     let threads = counted(compute.threads.count(), "thread");
     let sparse = mode.map_or(String::new(), |name| {
         format!(", {} ({name})", sparse::reads(&decoder.feed_forward_reads()))
     });
-    report(&generation, context, &format!("{computed}, {}, {threads}{sparse}", compute.level));
+    let read = file.report(generation.prompt.0 + generation.steps.0);
+    report(
+        &generation,
+        context,
+        &format!("{computed}, {}, {threads}{sparse}{read}", compute.level),
+    );
     if let Some(auto) = decoder.auto() {
         auto::show(auto, &weights, &mut stderr())?;
     }

@@ -77,13 +77,6 @@ pub(crate) struct Asked {
 }
 
 impl SparseArgs {
-    /// Whether anything but dense blocks is asked for.
-    pub(crate) fn asked(&self) -> bool {
-        !matches!(self.active, Active::Dense)
-            || self.ffn_bytes.is_some()
-            || self.ffn_lanes.is_some()
-    }
-
     /// The mode asked for, or `None` for dense blocks.
     pub(crate) fn mode(&self, path: &Path, file: &Gguf<'_>) -> Result<Option<Asked>, Error> {
         let selection = match (self.active, self.ffn_bytes, self.ffn_lanes.as_deref()) {

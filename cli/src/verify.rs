@@ -5,7 +5,8 @@ mod subject;
 use crate::args::{ComputeArgs, LaneArg};
 use crate::auto;
 use crate::error::Error;
-use crate::load::{Compute, Model, is_encoder, is_perceptron, perceptron, threads};
+use crate::load::{Compute, Model, choose_lanes, is_encoder, is_perceptron, perceptron, threads};
+use crate::memory::{MemoryArgs, ModelFile};
 use crate::progress::bar;
 use crate::table::Table;
 use clap::Args;
@@ -19,7 +20,6 @@ use trilane::core::model::{
     verify as fixed_run,
 };
 use trilane::std::embedding::layers;
-use trilane::std::mapped::MappedFile;
 use trilane::std::{level, memory};
 
 /// Show the digest of a fixed run, which is the same on every machine
@@ -41,6 +41,8 @@ pub(crate) struct VerifyArgs {
     lane: LaneArg,
     #[command(flatten)]
     compute: ComputeArgs,
+    #[command(flatten)]
+    memory: MemoryArgs,
     /// Print JSON: digest, lanes, level, threads
     #[arg(long)]
     json: bool,
@@ -62,8 +64,11 @@ pub(crate) struct LaneDigest {
 /// Runs the command.
 pub(crate) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error> {
     let path = &args.file;
-    let file = MappedFile::open(path)?;
+    let file = ModelFile::open(path, &args.memory)?;
     let gguf = file.gguf()?;
+    if is_perceptron(&gguf) || is_encoder(&gguf) {
+        file.check_decoder(path)?;
+    }
     if is_perceptron(&gguf) {
         return verify_subject(args, &Perceptron(perceptron(path, &gguf)?), out);
     }
@@ -74,8 +79,10 @@ pub(crate) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error
         return verify_subject(args, &weights, out);
     }
     let mut model = Model::read(path, gguf)?;
-    let decoded = Decoded { weights: model.weights(path)?, graduation: args.lane.graduation()? };
-    verify_subject(args, &decoded, out)
+    let weights = file.weights(path, &mut model)?;
+    file.prepare(&weights, choose_lanes(path, &weights, args.lane.lane)?, false)?;
+    let decoded = Decoded { weights, graduation: args.lane.graduation()? };
+    verify_subject(args, &decoded, out).map_err(|e| file.explain(e))
 }
 
 /// Runs the command on what the file holds.
