@@ -5,11 +5,13 @@
 //! saturate. `madd` applies the group scale while it widens to i32.
 
 use super::block::{BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD, limit};
-use super::combine::{Pair, Tile};
-use super::scalar::{self, offset_dot};
-use crate::digits::{BLOCK, BLOCK_UNITS, LaneView, UNIT};
+use super::scalar;
+use crate::digits::{BLOCK_UNITS, Group, LaneView};
 use crate::quant::Activations;
 use core::arch::x86_64::*;
+
+mod columns;
+use columns::columns;
 
 super::block::lane_matvec!("avx2", rows 1 1 1 1);
 super::combine::combine!("avx2");
@@ -203,50 +205,43 @@ fn ternary<const FULL: bool>(b: &BlockPtr, half: usize) -> [__m256i; 4] {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn nested<const LANE: u8, const FULL: bool>(b: &BlockPtr, half: usize) -> [__m256i; 4] {
-    let digits = [FIRST, SECOND, THIRD].map(|tier| LANE & tier != 0);
-    let planes = [0, 1, 2].map(|tier| {
-        if digits[tier] { plane::<FULL>(b, tier, half) } else { _mm256_setzero_si256() }
-    });
-    // Digits of one position side by side, rotated left by 2p.
-    let merged = |masks: [u8; 3]| {
-        let digit = |tier: usize| {
-            if digits[tier] {
-                _mm256_and_si256(planes[tier], _mm256_set1_epi8(masks[tier] as i8))
-            } else {
-                _mm256_setzero_si256()
-            }
-        };
-        _mm256_or_si256(_mm256_or_si256(digit(0), digit(1)), digit(2))
+    let [p0, p1] = two_nested::<LANE, FULL, 0>(b, half);
+    let [p2, p3] = two_nested::<LANE, FULL, 1>(b, half);
+    [p0, p1, p2, p3]
+}
+
+/// Those of positions 2·TWO and 2·TWO + 1.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn two_nested<const LANE: u8, const FULL: bool, const TWO: usize>(
+    b: &BlockPtr,
+    half: usize,
+) -> [__m256i; 2] {
+    // The digit of a tier where it is in the byte; a tier that is not read is zero.
+    let digit = |tier: usize, mask: u8| {
+        if LANE & [FIRST, SECOND, THIRD][tier] == 0 {
+            return _mm256_setzero_si256();
+        }
+        _mm256_and_si256(plane::<FULL>(b, tier, half), _mm256_set1_epi8(mask as i8))
     };
-    let digits = [
-        merged([0x30, 0x0C, 0x03]),
-        _mm256_srli_epi16::<2>(merged([0xC0, 0x30, 0x0C])),
-        swap_nibbles(merged([0x03, 0xC0, 0x30])),
-        rotate_left_2(merged([0x0C, 0x03, 0xC0])),
-    ];
+    let or = |a, b| _mm256_or_si256(a, b);
+    // The digits of position p are rotated left by 2p. No shift carries a bit over a byte's edge.
+    let codes = if TWO == 0 {
+        let p0 = or(or(digit(0, 0x30), digit(1, 0x0C)), digit(2, 0x03));
+        let p1 = or(or(digit(0, 0xC0), digit(1, 0x30)), digit(2, 0x0C));
+        [p0, _mm256_srli_epi16::<2>(p1)]
+    } else {
+        let low = _mm256_srli_epi16::<4>(or(digit(1, 0xC0), digit(2, 0x30)));
+        let p2 = or(_mm256_slli_epi16::<4>(digit(0, 0x03)), low);
+        let high = _mm256_slli_epi16::<2>(or(digit(0, 0x0C), digit(1, 0x03)));
+        [p2, or(high, _mm256_srli_epi16::<6>(digit(2, 0xC0)))]
+    };
     if LANE & FIRST == 0 {
-        return digits;
+        return codes;
     }
-    let mut p = 0;
-    digits.map(|d| {
-        let code = _mm256_or_si256(d, high_bits::<FULL>(b, half, p));
-        p += 1;
-        code
-    })
-}
-
-#[target_feature(enable = "avx2")]
-#[inline]
-fn swap_nibbles(v: __m256i) -> __m256i {
-    let low = _mm256_and_si256(_mm256_srli_epi16::<4>(v), _mm256_set1_epi8(0x0F));
-    _mm256_or_si256(low, _mm256_andnot_si256(_mm256_set1_epi8(0x0F), _mm256_slli_epi16::<4>(v)))
-}
-
-#[target_feature(enable = "avx2")]
-#[inline]
-fn rotate_left_2(v: __m256i) -> __m256i {
-    let low = _mm256_and_si256(_mm256_srli_epi16::<6>(v), _mm256_set1_epi8(0x03));
-    _mm256_or_si256(low, _mm256_andnot_si256(_mm256_set1_epi8(0x03), _mm256_slli_epi16::<2>(v)))
+    let [even, odd] = codes;
+    let high = |p: usize| high_bits::<FULL>(b, half, 2 * TWO + p);
+    [or(even, high(0)), or(odd, high(1))]
 }
 
 /// 0x40 in every byte whose bit in the mask of position `p` is set.
@@ -269,118 +264,48 @@ fn high_bits<const FULL: bool>(b: &BlockPtr, half: usize, p: usize) -> __m256i {
     );
     let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201u64 as i64);
     let bytes = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(bits), spread), bit);
-    _mm256_and_si256(_mm256_cmpeq_epi8(bytes, bit), _mm256_set1_epi8(0x40))
+    // 0x40 with the sign of a byte, none for 0; the highest bit is a sign, and −0x40 stands there.
+    _mm256_sign_epi8(_mm256_set1_epi64x(0xC040_4040_4040_4040u64 as i64), bytes)
 }
 
-/// The sums of a tile over a block, see [`combine`](super::combine).
+/// `Σ group scale · multiplier · Σ q`, eight units at a time.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn columns<const LANE: u8, const GROUP: u8>(
-    tile: &Tile,
-    block: usize,
-    units: usize,
-    sums: &mut [i32; BLOCK],
-) {
-    if units == BLOCK_UNITS {
-        for half in 0..2 {
-            half_columns::<LANE, GROUP, true, 0>(tile, block, units, half, sums);
-            half_columns::<LANE, GROUP, true, 1>(tile, block, units, half, sums);
-        }
-    } else {
-        for half in 0..units.div_ceil(2) {
-            half_columns::<LANE, GROUP, false, 0>(tile, block, units, half, sums);
-            half_columns::<LANE, GROUP, false, 1>(tile, block, units, half, sums);
-        }
+fn offset_dot(group: Group, scales: &[u8], x: &Activations<'_>) -> i64 {
+    let per_eight = 8 * group.scales_per_unit();
+    if group == Group::Row {
+        return x.total;
     }
-}
-
-/// The sums over positions 2·TWO and 2·TWO + 1 of half a block: as many as registers hold.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn half_columns<const LANE: u8, const GROUP: u8, const FULL: bool, const TWO: usize>(
-    tile: &Tile,
-    block: usize,
-    units: usize,
-    half: usize,
-    sums: &mut [i32; BLOCK],
-) {
-    // Of each position: even and odd bytes of the first eight, then of the last eight.
-    let mut products = [[_mm256_setzero_si256(); 4]; 2];
-    let mut factors = _mm256_setzero_si256();
-    let byte = _mm256_set1_epi16(0xFF);
-    for pair in tile.pairs() {
-        let pair = pair.at::<GROUP>(block, units);
-        let k = pair_factors::<GROUP, FULL>(&pair, half, TWO);
-        factors = _mm256_add_epi32(factors, _mm256_madd_epi16(k, _mm256_set1_epi16(1)));
-        let [a, b] = pair.rows.map(|row| {
-            if LANE == TERNARY {
-                ternary::<FULL>(&row, half)
-            } else {
-                nested::<LANE, FULL>(&row, half)
-            }
-        });
-        for (p, products) in products.iter_mut().enumerate() {
-            let (a, b) = (a[2 * TWO + p], b[2 * TWO + p]);
-            let (first, last) = (_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b));
-            let codes = [
-                _mm256_and_si256(first, byte),
-                _mm256_srli_epi16::<8>(first),
-                _mm256_and_si256(last, byte),
-                _mm256_srli_epi16::<8>(last),
-            ];
-            for (sum, codes) in products.iter_mut().zip(codes) {
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(codes, k));
-            }
-        }
-    }
-    let offset = _mm256_mullo_epi32(factors, _mm256_set1_epi32(tile.zero));
-    for (p, products) in products.into_iter().enumerate() {
-        let [a, b, c, d] = products.map(|sum| {
-            let steps = if LANE == TERNARY { sum } else { _mm256_slli_epi32::<1>(sum) };
-            _mm256_sub_epi32(steps, offset)
-        });
-        let first = [_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b)];
-        let last = [_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d)];
-        for (e, [low, high]) in [first, last].into_iter().enumerate() {
-            let at = 2 * UNIT * half + 16 * (2 * TWO + p) + 8 * e;
-            let units = [
-                _mm256_permute2x128_si256::<0x20>(low, high),
-                _mm256_permute2x128_si256::<0x31>(low, high),
-            ];
-            for (unit, values) in units.into_iter().enumerate() {
-                if let Some(to) =
-                    sums.get_mut(at + UNIT * unit..).and_then(|s| s.first_chunk_mut::<8>())
-                {
-                    // SAFETY: eight integers.
-                    unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), values) };
+    let (sums, _) = x.sums.as_chunks::<16>();
+    let (multipliers, _) = x.multipliers.as_chunks::<8>();
+    let eights = scales.chunks_exact(per_eight);
+    let n = eights.len().min(sums.len()).min(multipliers.len());
+    let mut products = _mm256_setzero_si256();
+    for ((sums, multipliers), scales) in sums.iter().zip(multipliers).zip(eights) {
+        // SAFETY: sixteen sums, eight multipliers, and sixteen or eight scales.
+        let (sums, multipliers, scales) = unsafe {
+            let bytes = match group {
+                Group::G32 => _mm_loadu_si128(scales.as_ptr().cast()),
+                _ => {
+                    let each = _mm_loadl_epi64(scales.as_ptr().cast());
+                    _mm_unpacklo_epi8(each, each)
                 }
-            }
-        }
+            };
+            (
+                _mm256_loadu_si256(sums.as_ptr().cast()),
+                _mm256_loadu_si256(multipliers.as_ptr().cast()),
+                _mm256_cvtepu8_epi16(bytes),
+            )
+        };
+        // At most 2 · 255 · 4064 in a unit.
+        let scaled = _mm256_madd_epi16(scales, sums);
+        let odd = |v| _mm256_srli_epi64::<32>(v);
+        products = _mm256_add_epi64(products, _mm256_mul_epi32(scaled, multipliers));
+        products = _mm256_add_epi64(products, _mm256_mul_epi32(odd(scaled), odd(multipliers)));
     }
-}
-
-/// `⌊q · scale / 256 + ½⌋` of a pair of rows for half a block, positions 2·TWO and 2·TWO + 1, as
-/// pairs of 16-bit numbers; `q` without group scales.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn pair_factors<const GROUP: u8, const FULL: bool>(
-    pair: &Pair,
-    half: usize,
-    two: usize,
-) -> __m256i {
-    let q = _mm256_set1_epi32(pair.q);
-    if GROUP == 0 {
-        return q;
-    }
-    let units = if FULL { BLOCK_UNITS } else { pair.rows[0].units };
-    let scales = |unit: usize| {
-        let at = if GROUP == 32 { 2 * unit + two } else { unit };
-        // SAFETY: a unit has two scales of 32 weights or one of 64.
-        let scale = |row: &BlockPtr| i32::from(unsafe { *row.scales.add(at) });
-        let [a, b] = &pair.rows;
-        if unit < units { scale(a) << 7 | scale(b) << 23 } else { 0 }
-    };
-    let [first, second] = [2 * half, 2 * half + 1].map(|unit| _mm_set1_epi32(scales(unit)));
-    // Rounds q · (scale · 2⁷) / 2¹⁵.
-    _mm256_mulhrs_epi16(q, _mm256_set_m128i(second, first))
+    let mut left = *x;
+    left.sums = x.sums.get(16 * n..).unwrap_or(&[]);
+    left.multipliers = x.multipliers.get(8 * n..).unwrap_or(&[]);
+    let scales = scales.get(per_eight * n..).unwrap_or(&[]);
+    total(products) + scalar::offset_dot(group, scales, &left)
 }

@@ -14,7 +14,7 @@ use super::block::BlockPtr;
 use crate::digits::{BLOCK_UNITS, LaneView, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, units};
 
 /// Pairs of rows whose sums are kept in registers at a time; each has up to eight streams.
-const PAIRS: usize = 16;
+pub(super) const PAIRS: usize = 16;
 
 /// Two rows and their factors.
 #[derive(Clone, Copy)]

@@ -136,6 +136,41 @@ pub enum GraduationDecision {
 ///
 /// Between the two levels nothing changes, so noise around either one does not make a lane flap:
 /// from any change to the opposite one, `n` has to cross that interval and five steps to pass.
+///
+/// ```
+/// use trilane_core::lane::{
+///     GraduationConfig, GraduationDecision, GraduationMetrics, GraduationPolicy, LaneConfig,
+///     PrecisionLane::{Bit3, Bit5, Bit7},
+/// };
+///
+/// // Configure graduation policy
+/// let config = GraduationConfig {
+///     novelty_threshold: 0.3,
+///     drift_persistence_threshold: 5,
+///     confidence_threshold: 0.8,
+///     escalation_budget: 0.2,
+/// };
+/// let mut policy = GraduationPolicy::new(LaneConfig::new(Bit5, Bit3, Bit7)?, config)?;
+///
+/// // Update metrics during inference: one novel step alone is smoothed away, a second is not
+/// let novel = GraduationMetrics {
+///     novelty: 0.9,
+///     confidence: 0.9,
+///     cost_usage: 0.1,
+///     ..Default::default()
+/// };
+/// policy.update_metrics(novel)?;
+/// assert_eq!(policy.decide(), GraduationDecision::Stay);
+/// policy.update_metrics(novel)?;
+///
+/// // Check graduation decision
+/// match policy.decide() {
+///     GraduationDecision::Stay => unreachable!("novelty {} is above 0.3", policy.novelty()),
+///     GraduationDecision::Escalate(lane) => assert_eq!(lane, Bit7),
+///     GraduationDecision::Demote(lane) => unreachable!("to {lane}"),
+/// }
+/// # Ok::<(), trilane_core::lane::GraduationError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GraduationPolicy {
     config: GraduationConfig,

@@ -13,6 +13,26 @@ enum Store<'a> {
 
 /// A matrix of int8 weights with a scale for each row, or of int4 weights with a scale for each
 /// group of a row. Rows of int4 begin at a whole byte.
+///
+/// ```
+/// use trilane_core::quant::QuantizedWeights;
+/// let original: [f32; 8] = [0.5, -1.27, 0.01, 0.3, 0.7, -0.7, 0.1, 0.2];
+/// let mut dequantized = [0.0; 4];
+///
+/// // Int8 quantization, two rows of four
+/// let (mut q, mut scales) = ([0; 8], [0.0; 2]);
+/// let weights = QuantizedWeights::quantize_int8(&original, 4, &mut q, &mut scales)?;
+/// weights.dequantize_row(0, &mut dequantized)?;
+/// assert!(dequantized.iter().zip(&original).all(|(d, w)| (d - w).abs() <= 0.005 + 1e-6));
+///
+/// // Int4 quantization, groups of two
+/// let (bytes, groups) = QuantizedWeights::int4_lens(2, 4, 2);
+/// let (mut bytes, mut scales) = (vec![0; bytes], vec![0.0; groups]);
+/// let weights = QuantizedWeights::quantize_int4(&original, 4, 2, &mut bytes, &mut scales)?;
+/// weights.dequantize_row(1, &mut dequantized)?;
+/// assert!(dequantized.iter().zip(&original[4..]).all(|(d, w)| (d - w).abs() <= 0.05 + 1e-6));
+/// # Ok::<(), trilane_core::quant::QuantError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct QuantizedWeights<'a> {
     cols: usize,

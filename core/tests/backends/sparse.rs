@@ -8,8 +8,8 @@ use trilane_core::error::ShapeError;
 use trilane_core::kernel::{Backend, Level, Scalar, Serial};
 use trilane_core::lane::{PrecisionLane, dequantize_row};
 use trilane_core::nn::{
-    Activation, FullGate, LinearError, LowRank, Neurons, Predictor, Selection, SparseReads,
-    SparseScratch, SparsityConfig, Tier0,
+    Activation, FullGate, LinearError, LowRank, LowRankColumns, MarginTier0, Neurons, Predictor,
+    Selection, SparseReads, SparseScratch, SparsityConfig, Tier0,
 };
 use trilane_core::quant::{ActivationsBuf, activation_lens};
 
@@ -18,7 +18,8 @@ struct Block {
     gate: Planes,
     up: Option<Planes>,
     down: Planes,
-    rank: [Planes; 2],
+    /// P, Q and Qᵀ, which is another Q.
+    rank: [Planes; 3],
     bias: Vec<f32>,
     importance: Vec<f32>,
     activation: Activation,
@@ -28,6 +29,17 @@ const RANK: usize = 9;
 
 impl Block {
     fn new(hidden: usize, dim: usize, group: Group, activation: Activation, gated: bool) -> Self {
+        Self::with_outputs(hidden, dim, dim, group, activation, gated)
+    }
+
+    fn with_outputs(
+        hidden: usize,
+        dim: usize,
+        outputs: usize,
+        group: Group,
+        activation: Activation,
+        gated: bool,
+    ) -> Self {
         let mut random = Random(hidden as u64 * 1000 + dim as u64);
         let mut planes = |rows: usize, cols: usize| {
             // Codes about the middle, as weights have them.
@@ -43,8 +55,8 @@ impl Block {
         let mut block = Self {
             gate: planes(hidden, dim),
             up: gated.then(|| planes(hidden, dim)),
-            down: planes(hidden, dim),
-            rank: [planes(RANK, dim), planes(hidden, RANK)],
+            down: planes(hidden, outputs),
+            rank: [planes(RANK, dim), planes(hidden, RANK), planes(RANK, hidden)],
             bias: Vec::new(),
             importance: Vec::new(),
             activation,
@@ -100,7 +112,7 @@ impl Block {
             inner: ActivationsBuf::new(&mut q, &mut m, &mut s),
         };
         let config = SparsityConfig::new(selection).unwrap();
-        let mut y = vec![7.0; dim];
+        let mut y = vec![7.0; block.outputs()];
         let reads = block.forward(
             backend,
             &Serial,
@@ -117,14 +129,13 @@ impl Block {
 
     /// The formula, in double precision, over neurons at their lanes.
     fn formula(&self, x: &[f32], lane_of: impl Fn(usize) -> Option<PrecisionLane>) -> Vec<f64> {
-        let cols = x.len();
         let row = |planes: &Planes, i: usize, lane| -> Vec<f64> {
-            let mut row = vec![0.0; cols];
+            let mut row = vec![0.0; planes.matrix().cols()];
             dequantize_row(&planes.matrix().lane(lane).unwrap(), i, &mut row);
             row.iter().map(|&w| f64::from(w)).collect()
         };
         let dot = |w: Vec<f64>| w.iter().zip(x).map(|(w, &x)| w * f64::from(x)).sum::<f64>();
-        let mut y = vec![0.0; cols];
+        let mut y = vec![0.0; self.down.matrix().cols()];
         for i in 0..self.gate.rows {
             let Some(lane) = lane_of(i) else { continue };
             let g = dot(row(&self.gate, i, lane)) + f64::from(self.bias[i]);
@@ -215,6 +226,51 @@ fn each_neuron_rides_its_own_lane() {
     assert!(reads.bytes < reads.dense_bytes);
 }
 
+/// The neurons with the largest scores by the formula are the ones that are computed, of a block
+/// with more outputs than inputs, too.
+#[test]
+fn predictions_are_their_formula() {
+    let block = Block::with_outputs(64, 100, 130, Group::G32, Activation::Relu, false);
+    let x = input(100);
+    let product = |planes: &Planes, lane, row: usize, x: &[f64]| -> f64 {
+        let mut floats = vec![0.0; x.len()];
+        dequantize_row(&planes.matrix().lane(lane).unwrap(), row, &mut floats);
+        floats.iter().zip(x).map(|(&w, x)| f64::from(w) * x).sum()
+    };
+    let x64: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+    let (bias, importance) = (|i: usize| f64::from(block.bias[i]), &block.importance);
+    let check = |predictor: &dyn Predictor<Scalar>, score: &dyn Fn(usize) -> f64| {
+        let mut order: Vec<usize> = (0..64).filter(|&i| score(i) > 0.0).collect();
+        assert!((20..64).contains(&order.len()), "{}", order.len());
+        order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
+        for k in [5, order.len()] {
+            let run = block.run(Scalar, PrecisionLane::Bit7, predictor, Selection::TopK(k), &x);
+            let (y, reads) = run.unwrap();
+            assert_eq!(reads.computed, [k, 0, 0]);
+            let lane_of = |i| order[..k].contains(&i).then_some(PrecisionLane::Bit7);
+            let error = distance(&y, &block.formula(&x, lane_of));
+            assert!(error < 5e-4, "{k}: {error}");
+        }
+    };
+    let margins: Vec<f32> = (0..64).map(|i| 0.01 * i as f32).collect();
+    check(&MarginTier0 { margins: &margins }, &|i| {
+        let g = product(&block.gate, PrecisionLane::Bit3, i, &x64) + bias(i);
+        ((g + f64::from(margins[i])) * f64::from(importance[i])).max(0.0)
+    });
+    let [p, _, q] = &block.rank;
+    let lane = PrecisionLane::Bit7;
+    let inner: Vec<f64> = (0..RANK).map(|r| product(p, lane, r, &x64)).collect();
+    let columns = LowRankColumns { down: p.matrix(), up: q.matrix(), bias: &block.bias };
+    check(&columns, &|i| {
+        let term = |r: usize| {
+            let mut row = vec![0.0; 64];
+            dequantize_row(&q.matrix().lane(lane).unwrap(), r, &mut row);
+            f64::from(row[i]) * inner[r]
+        };
+        (0..RANK).map(term).sum::<f64>() + bias(i)
+    });
+}
+
 /// Leaving out what is zero changes no bit, and what the prediction has read is reused without one.
 #[test]
 fn skipping_zeros_and_refining_are_exact() {
@@ -250,6 +306,8 @@ fn same_bits(level: Level) {
             let block = Block::new(hidden, dim, group, activation, gated);
             let (down, up) = (block.rank[0].matrix(), block.rank[1].matrix());
             let low_rank = LowRank { down, up, bias: &block.bias };
+            let columns = LowRankColumns { up: block.rank[2].matrix(), down, bias: &block.bias };
+            let margin = MarginTier0 { margins: &block.importance };
             let x = input(dim);
             for selection in [
                 Selection::All,
@@ -268,6 +326,7 @@ fn same_bits(level: Level) {
                     )*};
                 }
                 same!(Tier0 { gate_only: false }, Tier0 { gate_only: true }, FullGate, low_rank);
+                same!(columns, margin);
             }
         }
     }

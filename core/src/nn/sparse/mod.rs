@@ -19,7 +19,9 @@ mod selection;
 mod stored;
 
 pub use magnitude::Magnitude;
-pub use predictor::{FullGate, Known, LowRank, Predictor, PredictorInput, Tier0};
+pub use predictor::{
+    FullGate, Known, LowRank, LowRankColumns, MarginTier0, Predictor, PredictorInput, Tier0,
+};
 pub use selection::{Selection, SelectionError, SparsityConfig};
 #[cfg(feature = "stored")]
 pub use stored::{StoredNeurons, StoredPredictor, StoredRows};
@@ -47,9 +49,9 @@ pub struct Neurons<'w> {
     pub activation: Activation,
     /// hidden × dim, of a gated block.
     pub up: Option<DigitMatrix<'w>>,
-    /// hidden × dim: what each neuron adds to the output.
+    /// hidden × outputs: what each neuron adds to the output.
     pub down: DigitMatrix<'w>,
-    /// dim values, or none for zeros.
+    /// outputs values, or none for zeros.
     pub down_bias: Option<&'w [f32]>,
     /// How much a hidden value matters, the norm of its row of `down`: hidden values.
     pub importance: &'w [f32],
@@ -62,7 +64,8 @@ pub struct SparseScratch<'a> {
     pub scores: &'a mut [f32],
     /// Values of the chosen neurons.
     pub first: &'a mut [f32],
-    /// Values of the chosen neurons; at least as long as the rank of a [`LowRank`] predictor.
+    /// Values of the chosen neurons; at least as long as the rank of a low-rank predictor, as are
+    /// `rows` and `q`.
     pub second: &'a mut [f32],
     /// Sums of rows of the gate.
     pub gate_sums: &'a mut [i64],
@@ -142,9 +145,14 @@ impl Neurons<'_> {
         self.gate.rows()
     }
 
-    /// Values of an input, and of an output.
+    /// Values of an input.
     pub fn dim(&self) -> usize {
         self.gate.cols()
+    }
+
+    /// Values of an output; as many as of an input where the block is part of a residual stream.
+    pub fn outputs(&self) -> usize {
+        self.down.cols()
     }
 
     /// Whether all parts fit each other.
@@ -152,20 +160,21 @@ impl Neurons<'_> {
     /// # Errors
     /// [`LinearError::Shape`] with the first length that does not.
     pub fn check(&self) -> Result<(), LinearError> {
-        let (hidden, dim) = (self.hidden(), self.dim());
-        for matrix in [self.up.as_ref(), Some(&self.down)].into_iter().flatten() {
-            same_len(hidden, matrix.rows())?;
-            same_len(dim, matrix.cols())?;
+        let (hidden, outputs) = (self.hidden(), self.outputs());
+        if let Some(up) = &self.up {
+            same_len(hidden, up.rows())?;
+            same_len(self.dim(), up.cols())?;
         }
+        same_len(hidden, self.down.rows())?;
         same_len(hidden, self.gate_bias.map_or(hidden, <[f32]>::len))?;
-        same_len(dim, self.down_bias.map_or(dim, <[f32]>::len))?;
+        same_len(outputs, self.down_bias.map_or(outputs, <[f32]>::len))?;
         Ok(same_len(hidden, self.importance.len())?)
     }
 
     /// Computes the block on a vector, at `lane` at most.
     ///
-    /// Shapes: `x` and `y` dim; `integers` for dim activations; `scratch` as it says. Sums Exact,
-    /// activations Ordered, and so is the choice of neurons.
+    /// Shapes: `x` dim, `y` outputs; `integers` for dim activations; `scratch` as it says. Sums
+    /// Exact, activations Ordered, and so is the choice of neurons.
     ///
     /// # Errors
     /// [`LinearError`]: a slice that does not match, a lane that is not stored, or values that are
@@ -183,9 +192,9 @@ impl Neurons<'_> {
         scratch: &mut SparseScratch<'_>,
         y: &mut [f32],
     ) -> Result<SparseReads, LinearError> {
-        let (hidden, dim) = (self.hidden(), self.dim());
-        same_len(dim, x.len())?;
-        same_len(dim, y.len())?;
+        let hidden = self.hidden();
+        same_len(self.dim(), x.len())?;
+        same_len(self.outputs(), y.len())?;
         for len in [scratch.scores.len(), scratch.first.len(), scratch.second.len()]
             .into_iter()
             .chain([scratch.gate_sums.len(), scratch.up_sums.len()])

@@ -1,6 +1,7 @@
 //! What each neuron will contribute, before it is computed.
 
-use super::{Neurons, SparseScratch, read_at};
+use super::combine::combine;
+use super::{Lists, Neurons, SparseScratch, read_at};
 use crate::digits::DigitMatrix;
 use crate::kernel::{Backend, Pool, spread_sums};
 use crate::lane::PrecisionLane;
@@ -81,6 +82,47 @@ impl<B: Backend> Predictor<B> for Tier0 {
         };
         let up = block.up.as_ref().filter(|_| !self.gate_only);
         Ok(bytes(&block.gate)? + up.map_or(Ok(0), bytes)? + size_of_val(block.importance))
+    }
+}
+
+/// The lowest lane of the gate with a margin: `max(g₃ + bias + margin, 0) · importance`, for plain
+/// blocks whose activation is zero below zero. With margins as large as the error of Bit3, a neuron
+/// that is active is not missed because its prediction falls just below zero.
+#[derive(Clone, Copy, Debug)]
+pub struct MarginTier0<'w> {
+    /// What is added to each prediction before the importance: hidden values.
+    pub margins: &'w [f32],
+}
+
+impl<B: Backend> Predictor<B> for MarginTier0<'_> {
+    fn predict(
+        &self,
+        block: &Neurons<'_>,
+        input: PredictorInput<'_, B>,
+        scratch: &mut SparseScratch<'_>,
+    ) -> Result<Known, LinearError> {
+        let hidden = block.hidden();
+        same_len(hidden, self.margins.len())?;
+        let lane = read_at(&block.gate, PrecisionLane::Bit3);
+        let SparseScratch { scores, gate_sums, .. } = scratch;
+        sums(&block.gate, lane, input, gate_sums)?;
+        let view = block.gate.lane(lane)?;
+        view_floats(&view, 0..hidden as u32, gate_sums, input.x, scores);
+        if let Some(bias) = block.gate_bias {
+            scores.iter_mut().zip(bias).for_each(|(score, bias)| *score += bias);
+        }
+        for ((score, margin), importance) in
+            scores.iter_mut().zip(self.margins).zip(block.importance)
+        {
+            let predicted = (*score + margin) * importance;
+            *score = if predicted > 0.0 { predicted } else { 0.0 };
+        }
+        Ok(Known::Gate(lane))
+    }
+
+    fn bytes(&self, block: &Neurons<'_>, _: PrecisionLane) -> Result<usize, LinearError> {
+        let gate = block.gate.lane(read_at(&block.gate, PrecisionLane::Bit3))?.bytes();
+        Ok(gate + size_of_val(block.importance) + size_of_val(self.margins))
     }
 }
 
@@ -215,17 +257,13 @@ impl LowRank<'_> {
         pool.spread(scratch.scores, 1, hidden * rank, &|first, y| {
             backend.lane_matvec(&up, &inner, first, y);
         });
-        for (score, bias) in scratch.scores.iter_mut().zip(self.bias) {
-            let predicted = *score + bias;
-            *score = if predicted > 0.0 { predicted } else { 0.0 };
-        }
+        add_positive(self.bias, scratch.scores);
         Ok(())
     }
 
     /// Bytes of weights that a prediction reads.
     pub(super) fn weight_bytes(&self) -> Result<usize, LinearError> {
-        let bytes = |m: &DigitMatrix<'_>| Ok::<_, LinearError>(m.lane(m.top_lane())?.bytes());
-        Ok(bytes(&self.down)? + bytes(&self.up)? + size_of_val(self.bias))
+        low_rank_bytes(&self.down, &self.up, self.bias)
     }
 }
 
@@ -243,4 +281,67 @@ impl<B: Backend> Predictor<B> for LowRank<'_> {
     fn bytes(&self, _: &Neurons<'_>, _: PrecisionLane) -> Result<usize, LinearError> {
         self.weight_bytes()
     }
+}
+
+/// As [`LowRank`], with Q stored by column: a sum of `rank` long rows instead of `hidden` products
+/// of a few weights each, which is what vector instructions are good at. The values of `P·x` are
+/// 16-bit integers.
+#[derive(Clone, Copy, Debug)]
+pub struct LowRankColumns<'w> {
+    /// P: rank × dim.
+    pub down: DigitMatrix<'w>,
+    /// Qᵀ: rank × hidden.
+    pub up: DigitMatrix<'w>,
+    /// b: hidden.
+    pub bias: &'w [f32],
+}
+
+impl<B: Backend> Predictor<B> for LowRankColumns<'_> {
+    fn predict(
+        &self,
+        block: &Neurons<'_>,
+        input: PredictorInput<'_, B>,
+        scratch: &mut SparseScratch<'_>,
+    ) -> Result<Known, LinearError> {
+        let PredictorInput { backend, pool, x, .. } = input;
+        let (hidden, rank) = (block.hidden(), self.down.rows());
+        same_len(block.dim(), self.down.cols())?;
+        same_len(rank, self.up.rows())?;
+        same_len(hidden, self.up.cols())?;
+        same_len(hidden, self.bias.len())?;
+        let down = self.down.lane(self.down.top_lane())?;
+        let SparseScratch { scores, second, rows, q, .. } = scratch;
+        let short = crate::error::ShapeError::Length { expected: rank, actual: second.len() };
+        let inner = second.get_mut(..rank).ok_or(short)?;
+        let (rows, q) = rows.get_mut(..rank).zip(q.get_mut(..rank)).ok_or(short)?;
+        pool.spread(inner, 1, rank * x.len(), &|first, y| backend.lane_matvec(&down, x, first, y));
+        for (row, i) in rows.iter_mut().zip(0..) {
+            *row = i;
+        }
+        let lists = Lists { rows, counts: [rank, 0, 0], lane: self.up.top_lane() };
+        combine(backend, pool, &self.up, &lists, inner, q, scores)?;
+        add_positive(self.bias, scores);
+        Ok(Known::Nothing)
+    }
+
+    fn bytes(&self, _: &Neurons<'_>, _: PrecisionLane) -> Result<usize, LinearError> {
+        low_rank_bytes(&self.down, &self.up, self.bias)
+    }
+}
+
+/// `scores = max(scores + bias, 0)`; NaN becomes 0.
+fn add_positive(bias: &[f32], scores: &mut [f32]) {
+    for (score, bias) in scores.iter_mut().zip(bias) {
+        let predicted = *score + bias;
+        *score = if predicted > 0.0 { predicted } else { 0.0 };
+    }
+}
+
+fn low_rank_bytes(
+    down: &DigitMatrix<'_>,
+    up: &DigitMatrix<'_>,
+    bias: &[f32],
+) -> Result<usize, LinearError> {
+    let bytes = |m: &DigitMatrix<'_>| Ok::<_, LinearError>(m.lane(m.top_lane())?.bytes());
+    Ok(bytes(down)? + bytes(up)? + size_of_val(bias))
 }

@@ -48,6 +48,11 @@ impl core::error::Error for SelectionError {}
 ///
 /// ```
 /// use trilane_core::nn::{Selection, SparsityConfig};
+/// // Top-K selection
+/// assert_eq!(SparsityConfig::with_top_k(100).selection(), Selection::TopK(100));
+/// // Threshold-based selection
+/// assert_eq!(SparsityConfig::with_threshold(0.01)?.selection(), Selection::Threshold(0.01));
+/// // Target sparsity ratio: 75% sparse
 /// let config = SparsityConfig::with_target_sparsity(0.75)?;
 /// assert_eq!(config.selection(), Selection::Share(0.25));
 /// assert!(SparsityConfig::with_target_sparsity(1.5).is_err());
@@ -136,7 +141,7 @@ pub(super) struct Costs {
 }
 
 /// A limit among predictions: those above it, and the first few equal to it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Limit {
     bits: u32,
     equal: usize,
@@ -164,13 +169,13 @@ pub(super) fn select(
             }
             return [n, 0, 0];
         }
-        Selection::TopK(k) => [largest(scores, k), NOTHING, NOTHING],
-        Selection::Share(share) => [largest(scores, share_of(share, n)), NOTHING, NOTHING],
+        Selection::TopK(k) => [largest(scores, k, rows), NOTHING, NOTHING],
+        Selection::Share(share) => [largest(scores, share_of(share, n), rows), NOTHING, NOTHING],
         Selection::Threshold(least) => {
             [Limit { bits: least.to_bits().saturating_sub(1), equal: 0 }, NOTHING, NOTHING]
         }
         Selection::Lanes([first, second, third]) => {
-            let upto = |share| largest(scores, share_of(share, n));
+            let mut upto = |share| largest(scores, share_of(share, n), rows);
             [upto(first), upto(first + second), upto(first + second + third)]
         }
         Selection::Bytes(share) => affordable(scores, share, costs),
@@ -184,35 +189,59 @@ fn share_of(share: f32, n: usize) -> usize {
 }
 
 /// The limit that leaves the `k` largest above it: a byte of its bits at a time, highest first, by
-/// counting how many of those that agree so far have each value.
-fn largest(scores: &[f32], k: usize) -> Limit {
+/// counting how many of those that agree so far have each value. `agreeing` is memory as long as
+/// `scores`, for the bits of those.
+fn largest(scores: &[f32], k: usize, agreeing: &mut [u32]) -> Limit {
     if k == 0 {
         return NOTHING;
     }
     if k >= scores.len() {
         return Limit { bits: 0, equal: 0 };
     }
-    let (mut bits, mut wanted) = (0, k);
+    // Magnitudes are in the order of their bits.
+    for (bits, score) in agreeing.iter_mut().zip(scores) {
+        *bits = score.to_bits();
+    }
+    let (mut bits, mut wanted, mut len) = (0, k, scores.len());
     for shift in [24, 16, 8, 0] {
+        let agreeing = agreeing.get_mut(..len).unwrap_or(&mut []);
         let mut counts = [0; 256];
-        // Magnitudes are in the order of their bits.
-        let agree = |key: &u32| (u64::from(*key) >> shift >> 8) == (u64::from(bits) >> shift >> 8);
-        for key in scores.iter().map(|score| score.to_bits()).filter(agree) {
+        for key in &*agreeing {
             counts[usize::from((key >> shift) as u8)] += 1;
         }
+        let mut digit = 0;
         for (value, &count) in counts.iter().enumerate().rev() {
             if wanted <= count {
-                bits |= (value as u32) << shift;
+                digit = value as u8;
                 break;
             }
             wanted -= count;
         }
+        bits |= u32::from(digit) << shift;
+        len = retain(agreeing, |key| (key >> shift) as u8 == digit);
     }
     Limit { bits, equal: wanted }
 }
 
+/// Moves the kept ones to the front; how many there are. Without a branch on what is kept.
+fn retain(list: &mut [u32], keep: impl Fn(u32) -> bool) -> usize {
+    let cells = core::cell::Cell::from_mut(list).as_slice_of_cells();
+    let mut len = 0;
+    for cell in cells {
+        let value = cell.get();
+        if let Some(to) = cells.get(len) {
+            to.set(value);
+        }
+        len += usize::from(keep(value));
+    }
+    len
+}
+
 /// Lists the neurons above each limit that are not above one before it.
 fn distribute(scores: &[f32], limits: [Limit; 3], rows: &mut [u32]) -> Counts {
+    if let [limit, NOTHING, NOTHING] = limits {
+        return [above(scores, limit, rows), 0, 0];
+    }
     let mut counts = [0; 3];
     each_chosen(scores, limits, |_, lane| counts[lane.min(2)] += 1);
     let mut next = [0, counts[0], counts[0] + counts[1]];
@@ -224,6 +253,30 @@ fn distribute(scores: &[f32], limits: [Limit; 3], rows: &mut [u32]) -> Counts {
         *next += 1;
     });
     counts
+}
+
+/// Lists the neurons above one limit; how many there are. Without a branch on what is chosen.
+fn above(scores: &[f32], limit: Limit, rows: &mut [u32]) -> usize {
+    let mut len = 0;
+    let mut list = |i: u32, chosen: bool| {
+        if let Some(row) = rows.get_mut(len) {
+            *row = i;
+        }
+        len += usize::from(chosen);
+    };
+    // Zero is below every limit.
+    let mut equal = if limit.bits == 0 { 0 } else { limit.equal };
+    let bits = (0..).zip(scores.iter().map(|score| score.to_bits()));
+    if equal == 0 {
+        bits.for_each(|(i, bits)| list(i, bits > limit.bits));
+    } else {
+        for (i, bits) in bits {
+            let among = bits == limit.bits && equal > 0;
+            equal -= usize::from(among);
+            list(i, among || bits > limit.bits);
+        }
+    }
+    len
 }
 
 /// Calls `each` with every neuron that is within a limit, and the first such limit.
