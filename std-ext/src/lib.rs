@@ -1,6 +1,6 @@
 //! What trilane needs an operating system for: the processor's level, threads, mapped files, the
 //! GGUF writer, conversion, embeddings, texts as tokens and texts that go on, the memory of decoders,
-//! models larger than memory, and measuring models.
+//! layers that compute only the neurons that matter, models larger than memory, and measuring models.
 
 pub mod calibrate;
 pub mod classify;
@@ -18,6 +18,8 @@ pub mod memory;
 #[cfg(feature = "stored")]
 pub mod neuron_cache;
 mod rows;
+#[cfg(feature = "sparse")]
+pub mod sparse;
 #[cfg(feature = "stored")]
 pub mod stored_model;
 pub mod strip;
