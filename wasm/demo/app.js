@@ -1,7 +1,7 @@
 // The page: opens a model with the build that was chosen, and hands it to the panels.
 
 import { hasSimd } from './trilane/index.js';
-import { Model, init } from './trilane/worker.js';
+import { Model, init, initEncoder } from './trilane/worker.js';
 import { byId } from './page.js';
 import { clearCost, showCost } from './cost.js';
 import { clearProof, showProof } from './proof.js';
@@ -9,6 +9,7 @@ import { clearText, startWriting } from './write.js';
 import { offerLanes } from './lanes.js';
 import { showFacts } from './facts.js';
 import { startOpening } from './open.js';
+import { startSearch } from './search.js';
 
 const BUNDLED = { source: new URL('shakespeare.gguf', import.meta.url), file: 'shakespeare.gguf' };
 const NATIVE = new URL('shakespeare.digest.json', import.meta.url);
@@ -18,6 +19,7 @@ let model = null;
 
 const builds = byId('builds');
 const writing = startWriting(() => model);
+const search = startSearch({ load });
 const opening = startOpening({ load, opened, bundled: BUNDLED });
 byId('proof-run').addEventListener('click', () => prove(null));
 byId('cost-run').addEventListener('click', measure);
@@ -35,6 +37,7 @@ function offerBuilds() {
     address.searchParams.set('build', target.value);
     history.replaceState(null, '', address);
     opening.openAgain();
+    search.openAgain();
   });
 }
 
@@ -43,12 +46,18 @@ function chosenBuild() {
 }
 
 async function load(source, options) {
-  await init({ simd: chosenBuild() === 'simd128' });
+  const simd = chosenBuild() === 'simd128';
+  await Promise.all([init({ simd }), initEncoder({ simd })]);
   return Model.load(source, options);
 }
 
-/** Takes over a model in place of the one before it. */
-async function opened(loaded, origin) {
+/** Takes over a model in place of the one before it; says whether it is one that writes. */
+async function opened(loaded, origin, source) {
+  if (loaded.info.kind === 'encoder') {
+    search.take(loaded, source);
+    byId('search-title').scrollIntoView();
+    return false;
+  }
   await writing.stop();
   model?.dispose();
   model = loaded;
@@ -61,9 +70,11 @@ async function opened(loaded, origin) {
   // What takes a moment for a small model can take minutes for a large one: that one is asked for.
   byId('proof-run').hidden = origin.isBundled;
   byId('cost-run').hidden = origin.isBundled;
-  if (!origin.isBundled) return;
-  prove(nativeDigests());
-  measure();
+  if (origin.isBundled) {
+    prove(nativeDigests());
+    measure();
+  }
+  return true;
 }
 
 function prove(native) {

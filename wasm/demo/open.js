@@ -5,8 +5,9 @@ import { byId, bytes, clearProblem, showProblem } from './page.js';
 const problem = byId('load-problem');
 
 /**
- * Lets the page open models. `load(source, options)` loads one, `opened(model, origin)` takes it
- * over; a model that cannot be loaded leaves the one before it in its place.
+ * Lets the page open models. `load(source, options)` loads one, `opened(model, origin, source)`
+ * takes it over and says whether it is in the place of the one before it, where a model that cannot
+ * be loaded leaves that one.
  */
 export function startOpening({ load, opened, bundled }) {
   let running = null;
@@ -22,10 +23,7 @@ export function startOpening({ load, opened, bundled }) {
       const onProgress = (progress) => running === mine && showProgress(origin.file, progress);
       const model = await load(source, { onProgress, signal: mine.signal });
       if (running !== mine) model.dispose();
-      else {
-        last = { source, origin };
-        await opened(model, origin);
-      }
+      else if (await opened(model, origin, source)) last = { source, origin };
     } catch (error) {
       if (running === mine && !mine.signal.aborted) {
         const now = last ? `${last.origin.file} stays open.` : '';

@@ -5,6 +5,7 @@
  * |---|---|
  * | `gguf` | the bytes are no valid GGUF file |
  * | `model` | the file holds no model that runs |
+ * | `kind` | the model is of the other kind: a decoder, or an encoder |
  * | `text` | the vocabulary, or a text that it cannot express |
  * | `lane` | the model is not stored at the lane |
  * | `option` | an option has a value that it cannot have |
@@ -21,6 +22,7 @@
 export type ErrorCode =
   | 'gguf'
   | 'model'
+  | 'kind'
   | 'text'
   | 'lane'
   | 'option'
@@ -49,6 +51,9 @@ export class TrilaneError extends Error {
 /** The bytes are no GGUF file (`gguf`) or hold no model that runs (`model`). */
 export class ModelError extends TrilaneError {}
 
+/** The model is of the other kind: a decoder has no vectors, an encoder no texts. */
+export class KindError extends TrilaneError {}
+
 /** The model is not stored at the lane asked for. */
 export class LaneError extends TrilaneError {}
 
@@ -67,6 +72,7 @@ export class DisposedError extends TrilaneError {}
 const CLASSES: Record<ErrorCode, typeof TrilaneError> = {
   gguf: ModelError,
   model: ModelError,
+  kind: KindError,
   text: TrilaneError,
   lane: LaneError,
   option: OptionError,

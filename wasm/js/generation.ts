@@ -86,8 +86,8 @@ export class LocalGeneration implements Generation {
 
 /** The engine's generation. */
 function begin(owner: Owner, prompt: string, options: GenerateOptions): native.Generation {
-  const { Generation, Sampling } = owner.engine();
   const model = owner.native();
+  const { Generation, Sampling } = owner.engine();
   const bytes = new TextEncoder().encode(text('prompt', prompt));
   const lane = laneNumber(options.lane ?? owner.lane);
   const limit = count('maxTokens', options.maxTokens ?? 128);

@@ -1,10 +1,10 @@
 /**
- * Low-bit language models in browsers and Node, with the same bits as everywhere else.
+ * Low-bit language and embedding models in browsers and Node, with the same bits as everywhere else.
  *
  * @packageDocumentation
  */
 
-export { hasSimd, init, type Engine, type InitOptions } from './engine.js';
+export { hasSimd, init, initEncoder, type Engine, type InitOptions } from './engine.js';
 export * from './errors.js';
 export {
   LaneMatrix,

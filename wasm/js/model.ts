@@ -1,12 +1,16 @@
-import { engine, init } from './engine.js';
-import { DisposedError, OptionError, TrilaneError, translated } from './errors.js';
+import { describe, describeEncoder } from './describe.js';
+import { encoderPart, engine } from './engine.js';
+import { DisposedError, KindError, OptionError, TrilaneError, translated } from './errors.js';
 import { LocalGeneration, type Owner } from './generation.js';
-import { LANES, laneNumber, text, tokenList } from './options.js';
+import { eachVector, laneNumber, text, tokenList } from './options.js';
 import { Pacer } from './pause.js';
+import { receive } from './receive.js';
 import { open, type Arriving } from './source.js';
 import type * as native from './trilane.js';
+import type { Encoder } from './trilane_encoder.js';
 import type {
   Digests,
+  EmbedOptions,
   GenerateOptions,
   Generation,
   Lane,
@@ -26,23 +30,22 @@ const FIXED_TOKENS = 16;
 export class Model implements LanguageModel {
   readonly info: ModelInfo;
   readonly #held = new Set<() => void>();
-  #native: native.Model | undefined;
+  #native: native.Model | Encoder | undefined;
 
   /**
-   * Loads a model, starting the engine if it does not run. The bytes go straight into the engine's
-   * memory, where they lie once.
+   * Loads a model, starting the engine that it needs if that does not run. The bytes go straight
+   * into the engine's memory, where they lie once.
    *
    * Rejects with a `ModelError` for bytes that hold no model, a `SourceError` for a source that
    * cannot be read, a `MemoryError`, or the signal's reason.
    */
   static async load(source: Source, options: LoadOptions = {}): Promise<Model> {
     options.signal?.throwIfAborted();
-    await init();
     const opened = await open(source, options);
     try {
       return await Model.received(opened, options);
     } catch (error) {
-      if (error instanceof TrilaneError) await opened.forget();
+      if (error instanceof TrilaneError && error.code !== 'wasm') await opened.forget();
       throw error;
     } finally {
       opened.close();
@@ -51,13 +54,19 @@ export class Model implements LanguageModel {
 
   /** @internal */
   static async received(opened: Arriving, options: LoadOptions): Promise<Model> {
-    const bytes = await received(opened, options);
-    return new Model(opened.name, translated(opened.name, () => new (engine().Model)(bytes)));
+    const { name } = opened;
+    const { isEncoder, bytes } = await receive(opened, options);
+    if (isEncoder) {
+      const encoder = translated(name, () => new encoderPart.native.Encoder(bytes));
+      return new Model(encoder, describeEncoder(name, encoder));
+    }
+    const decoder = translated(name, () => new (engine().Model)(bytes));
+    return new Model(decoder, describe(name, decoder));
   }
 
-  private constructor(source: string, model: native.Model) {
+  private constructor(model: native.Model | Encoder, info: ModelInfo) {
     this.#native = model;
-    this.info = describe(source, model);
+    this.info = info;
   }
 
   get disposed(): boolean {
@@ -68,32 +77,50 @@ export class Model implements LanguageModel {
     return new LocalGeneration(this.#owner(), prompt, options);
   }
 
+  embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
+  embed(texts: readonly string[], options?: EmbedOptions): Promise<Float32Array[]>;
+  async embed(
+    texts: string | readonly string[],
+    { lane = this.#top(), signal }: EmbedOptions = {},
+  ): Promise<Float32Array | Float32Array[]> {
+    const number = laneNumber(lane);
+    this.#encoder();
+    const pacer = new Pacer();
+    return await eachVector(texts, signal, async (text) => {
+      await pacer.pause();
+      signal?.throwIfAborted();
+      const model = this.#encoder();
+      return translated(this.info.source, () => model.embed(new TextEncoder().encode(text), number));
+    });
+  }
+
   async tokenize(prompt: string): Promise<Uint32Array> {
-    const model = this.#model();
+    const model = this.#alive();
     const bytes = new TextEncoder().encode(text('text', prompt));
     return translated(this.info.source, () => model.tokenize(bytes));
   }
 
   async detokenize(tokens: Iterable<number>): Promise<string> {
-    const [model, list] = [this.#model(), tokenList(tokens)];
+    const [model, list] = [this.#decoder(), tokenList(tokens)];
     return translated(this.info.source, () => model.detokenize(list));
   }
 
   async forward(tokens: number | Iterable<number>, options: LaneOption = {}): Promise<Float32Array> {
+    this.#decoder();
     const lane = laneNumber(options.lane ?? this.#top());
     const list = this.#fitting(tokenList(tokens));
     const last = list[list.length - 1];
     if (last === undefined) throw new OptionError('option', 'tokens: expected at least one');
     const { source } = this.info;
     const { Sequence } = engine();
-    const model = this.#model();
+    const model = this.#decoder();
     const held = this.#hold(translated(source, () => new Sequence(model, list.length)));
     try {
       const pacer = new Pacer();
       for (const token of list.subarray(0, -1)) {
         translated(source, () => held.thing.forward(token, lane));
         await pacer.pause();
-        this.#model();
+        this.#decoder();
       }
       return translated(source, () => held.thing.logits(last, lane));
     } finally {
@@ -112,7 +139,7 @@ export class Model implements LanguageModel {
     const all: bigint[] = [];
     const pacer = new Pacer();
     for (const lane of chosen) {
-      const model = this.#model();
+      const model = this.#alive();
       const number = laneNumber(lane);
       const values = translated(this.info.source, () => model.digests(number));
       const digest = values[values.length - 1] ?? 0n;
@@ -121,17 +148,19 @@ export class Model implements LanguageModel {
       all.push(digest);
       await pacer.pause();
     }
-    return { digest: hex(engine().combinedDigest(BigUint64Array.from(all))), lanes };
+    const { combinedDigest } = this.info.kind === 'encoder' ? encoderPart.native : engine();
+    return { digest: hex(combinedDigest(BigUint64Array.from(all))), lanes };
   }
 
   async layerErrors(options: { text?: string } = {}): Promise<LayerErrors> {
+    this.#decoder();
     const { lanes, layers, source, vocabulary } = this.info;
     const fixed = (_: unknown, i: number) => (1 + 37 * i) % vocabulary;
     const tokens =
       options.text === undefined
         ? Uint32Array.from({ length: FIXED_TOKENS }, fixed)
         : this.#fitting(await this.tokenize(options.text));
-    const model = this.#model();
+    const model = this.#decoder();
     const errors = translated(source, () => model.layerErrors(tokens));
     const outputs = layers + 1;
     return {
@@ -153,9 +182,23 @@ export class Model implements LanguageModel {
 
   declare [Symbol.dispose]: () => void;
 
-  #model(): native.Model {
+  #alive(): native.Model | Encoder {
     if (this.#native !== undefined) return this.#native;
     throw new DisposedError('disposed', `${this.info.source}: the model has been disposed`);
+  }
+
+  #decoder(): native.Model {
+    const [model, { kind, source, architecture }] = [this.#alive(), this.info];
+    if (kind === 'decoder') return model as native.Model;
+    const is = `an encoder (${architecture}), which gives vectors of texts and writes none`;
+    throw new KindError('kind', `${source}: the model is ${is}: call embed`);
+  }
+
+  #encoder(): Encoder {
+    const [model, { kind, source, architecture }] = [this.#alive(), this.info];
+    if (kind === 'encoder') return model as Encoder;
+    const is = `a decoder (${architecture}), which writes texts and gives no vectors of them`;
+    throw new KindError('kind', `${source}: the model is ${is}: call generate`);
   }
 
   /** The highest lane, which every model has. */
@@ -181,7 +224,7 @@ export class Model implements LanguageModel {
 
   #owner(): Owner {
     return {
-      native: () => this.#model(),
+      native: () => this.#decoder(),
       engine,
       lane: this.#top(),
       name: this.info.source,
@@ -192,70 +235,6 @@ export class Model implements LanguageModel {
 
 // As the language has it where it has it.
 if (Symbol.dispose) Model.prototype[Symbol.dispose] = Model.prototype.dispose;
-
-/** A source's bytes, in the engine's memory. */
-async function received(opened: Arriving, { onProgress, signal }: LoadOptions): Promise<native.Bytes> {
-  const { name, parts, total } = opened;
-  const { Bytes } = engine();
-  const pacer = new Pacer();
-  let loaded = 0;
-  const arrived = async (part: Uint8Array) => {
-    loaded += part.length;
-    onProgress?.({ loaded, total });
-    await pacer.pause();
-    signal?.throwIfAborted();
-  };
-  // Memory of the engine never shrinks, so it is asked for when the size is known.
-  const waiting: Uint8Array[] = [];
-  if (total === undefined) {
-    for await (const part of parts) {
-      waiting.push(part);
-      await arrived(part);
-    }
-  }
-  const bytes = translated(name, () => new Bytes(total ?? loaded));
-  try {
-    for (const part of waiting) translated(name, () => bytes.append(part));
-    if (total !== undefined) {
-      for await (const part of parts) {
-        translated(name, () => bytes.append(part));
-        await arrived(part);
-      }
-    }
-    return bytes;
-  } catch (error) {
-    bytes.free();
-    throw error;
-  }
-}
-
-function describe(source: string, model: native.Model): ModelInfo {
-  const metadata = model.metadata() as Map<string, string | number | bigint | boolean>;
-  const bytesPerToken: Partial<Record<Lane, number>> = {};
-  LANES.forEach((lane, number) => {
-    const bytes = model.bytesPerToken(number);
-    if (bytes !== undefined) bytesPerToken[lane] = bytes;
-  });
-  const name = metadata.get('general.name');
-  return {
-    source,
-    name: name === undefined ? undefined : String(name),
-    architecture: String(metadata.get('general.architecture')),
-    parameters: model.weights,
-    bytes: model.bytes,
-    lanes: LANES.filter((lane) => lane in bytesPerToken),
-    bytesPerToken,
-    vocabulary: model.vocabulary,
-    context: model.context,
-    layers: model.layers,
-    dim: model.dim,
-    hidden: model.hidden,
-    heads: model.heads,
-    kvHeads: model.kvHeads,
-    headDim: model.headDim,
-    metadata,
-  };
-}
 
 function hex(digest: bigint): string {
   return digest.toString(16).padStart(16, '0');

@@ -41,3 +41,19 @@ export function seed(value: number | bigint): bigint {
   if (whole >= 0n && whole < 1n << 64n) return whole;
   throw new OptionError('option', `seed: expected an integer from 0 to 2⁶⁴ − 1, found ${String(value)}`);
 }
+
+/** The vector of a text, or of each of some, one after the other so that an abort is heard. */
+export async function eachVector(
+  texts: string | readonly string[],
+  signal: AbortSignal | undefined,
+  vector: (text: string) => Promise<Float32Array>,
+): Promise<Float32Array | Float32Array[]> {
+  signal?.throwIfAborted();
+  if (!Array.isArray(texts)) return await vector(text('text', texts as string));
+  const vectors: Float32Array[] = [];
+  for (const one of texts as readonly string[]) {
+    signal?.throwIfAborted();
+    vectors.push(await vector(text('text', one)));
+  }
+  return vectors;
+}

@@ -1,10 +1,12 @@
 import type { InitOptions } from './engine.js';
 import { DisposedError, OptionError, TrilaneError } from './errors.js';
 import { Link, type Port } from './link.js';
+import { eachVector } from './options.js';
 import { open } from './source.js';
-import type { Thread } from './thread.js';
+import type { Engines, Thread } from './thread.js';
 import type {
   Digests,
+  EmbedOptions,
   GenerateOptions,
   Generation,
   LaneOption,
@@ -29,18 +31,28 @@ export interface Spawned extends Port {
   terminate(): void;
 }
 
-let engineOptions: InitOptions | undefined;
+const engines: Engines = { decoder: {}, encoder: {} };
 
 /**
- * Says where workers find the engine, those that are started later; without it they find it by
- * themselves. A response cannot be handed to a worker: rejects with an `OptionError`.
+ * Says where workers find the engine of decoders, those that are started later; without it they
+ * find it by themselves. A response cannot be handed to a worker: rejects with an `OptionError`.
  */
 export async function init(options: InitOptions = {}): Promise<void> {
+  engines.decoder = portable(options);
+}
+
+/** The same for the engine of encoders. */
+export async function initEncoder(options: InitOptions = {}): Promise<void> {
+  engines.encoder = portable(options);
+}
+
+/** Options as a worker can be handed them. */
+function portable(options: InitOptions): InitOptions {
   if (typeof Response !== 'undefined' && options.wasm instanceof Response) {
     throw new OptionError('option', 'wasm: a response cannot be handed to a worker');
   }
   const { wasm } = options;
-  engineOptions = wasm instanceof URL ? { ...options, wasm: wasm.href } : options;
+  return wasm instanceof URL ? { ...options, wasm: wasm.href } : options;
 }
 
 /** A model in a worker of its own. */
@@ -86,7 +98,7 @@ export class RemoteModel implements LanguageModel {
     const link = new Link<Thread>(worker, remote);
     worker.failed((reason) => link.end(new TrilaneError('worker', `the worker failed: ${reason}`)));
     try {
-      await link.ask('start', engineOptions);
+      await link.ask('start', engines);
       return [await link.ask('load', name, total), link, worker];
     } catch (error) {
       worker.terminate();
@@ -105,6 +117,15 @@ export class RemoteModel implements LanguageModel {
 
   generate(prompt: string, options: GenerateOptions = {}): Generation {
     return new RemoteGeneration(this.#link, this.#generations++, prompt, options);
+  }
+
+  embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
+  embed(texts: readonly string[], options?: EmbedOptions): Promise<Float32Array[]>;
+  async embed(
+    texts: string | readonly string[],
+    { signal, ...options }: EmbedOptions = {},
+  ): Promise<Float32Array | Float32Array[]> {
+    return await eachVector(texts, signal, (text) => this.#link.ask('embed', text, options));
   }
 
   async tokenize(text: string): Promise<Uint32Array> {

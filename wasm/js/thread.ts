@@ -1,4 +1,4 @@
-import { init, type Engine, type InitOptions } from './engine.js';
+import { decoderPart, encoderPart, type InitOptions } from './engine.js';
 import { Link, type Port } from './link.js';
 import { Model } from './model.js';
 import type { Remote } from './remote.js';
@@ -12,10 +12,17 @@ import type {
   Stats,
 } from './types.js';
 
+/** Where a worker finds its engines. */
+export interface Engines {
+  decoder: InitOptions;
+  encoder: InitOptions;
+}
+
 /** What a worker offers: one model. */
 export type Thread = {
-  start(options: InitOptions | undefined): Promise<Engine>;
+  start(engines: Engines): Promise<void>;
   load(name: string, total: number | undefined): Promise<ModelInfo>;
+  embed(text: string, options: LaneOption): Promise<Float32Array>;
   tokenize(text: string): Promise<Uint32Array>;
   detokenize(tokens: number[]): Promise<string>;
   forward(tokens: number | number[], options: LaneOption): Promise<Float32Array>;
@@ -33,7 +40,10 @@ export function serve(port: Port): void {
   const model = () => loaded!;
   const generations = new Map<number, { generation: Generation; abort: AbortController }>();
   const thread: Thread = {
-    start: (options) => init(options),
+    async start({ decoder, encoder }) {
+      decoderPart.prepare(decoder);
+      encoderPart.prepare(encoder);
+    },
     async load(name, total) {
       const parts = (async function* () {
         for (let part = await link.ask('part'); part; part = await link.ask('part')) yield part;
@@ -41,6 +51,7 @@ export function serve(port: Port): void {
       loaded = await Model.received({ name, total, parts }, {});
       return loaded.info;
     },
+    embed: (text, options) => model().embed(text, options),
     tokenize: (text) => model().tokenize(text),
     detokenize: (tokens) => model().detokenize(tokens),
     forward: (tokens, options) => model().forward(tokens, options),

@@ -67,6 +67,12 @@ export interface GenerateOptions {
   signal?: AbortSignal;
 }
 
+/** Options of vectors. */
+export interface EmbedOptions extends LaneOption {
+  /** Ends the computation after the text it is at; it then rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
 /**
  * Why a generation ended: `maxTokens` were generated, the model ended its text, the context is
  * full, or a stop text came.
@@ -103,6 +109,8 @@ export interface Generation extends AsyncIterableIterator<string> {
 export interface ModelInfo {
   /** Where it came from, as errors name it. */
   readonly source: string;
+  /** A decoder writes texts, an encoder gives vectors of them. */
+  readonly kind: 'decoder' | 'encoder';
   /** `general.name` of the file. */
   readonly name: string | undefined;
   /** `general.architecture` of the file. */
@@ -117,11 +125,11 @@ export interface ModelInfo {
   readonly bytesPerToken: Readonly<Partial<Record<Lane, number>>>;
   /** Tokens in the vocabulary. */
   readonly vocabulary: number;
-  /** The longest context, in tokens. */
+  /** The longest context, or text of an encoder, in tokens. */
   readonly context: number;
   /** Layers. */
   readonly layers: number;
-  /** Values in the residual stream. */
+  /** Values in the residual stream, and in the vector that an encoder gives. */
   readonly dim: number;
   /** Hidden neurons of a feed-forward block. */
   readonly hidden: number;
@@ -141,7 +149,7 @@ export interface LaneDigests {
   readonly digest: string;
   /** Each layer's output. */
   readonly layers: readonly string[];
-  /** The logits. */
+  /** The logits; of an encoder, the vector. */
   readonly logits: string;
 }
 
@@ -178,6 +186,9 @@ export interface LaneOption {
 /**
  * A model that is loaded, in this thread (`trilane`) or in a worker (`trilane/worker`).
  *
+ * What only the other kind of model can do rejects with a `KindError`: an encoder has no
+ * `generate`, `detokenize`, `forward` and `layerErrors`, a decoder no `embed`.
+ *
  * Several generations may run at once: each has a sequence, and memory, of its own.
  */
 export interface LanguageModel {
@@ -187,7 +198,18 @@ export interface LanguageModel {
   readonly disposed: boolean;
   /** Goes on with a text. Errors, those of the options too, come with the first piece. */
   generate(prompt: string, options?: GenerateOptions): Generation;
-  /** The tokens of a text, the begin token first if the model wants it. */
+  /**
+   * The vector of a text: of length 1, so that the cosine of two is the sum of the products of
+   * their values. The same bits on every machine. A text of more tokens than `info.context` is cut;
+   * `tokenize` gives all of them.
+   */
+  embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
+  /** The vectors of some texts, in their order. */
+  embed(texts: readonly string[], options?: EmbedOptions): Promise<Float32Array[]>;
+  /**
+   * The tokens of a text, the begin token first if the model wants it; of an encoder, the begin and
+   * end token with them.
+   */
   tokenize(text: string): Promise<Uint32Array>;
   /** The text of tokens. */
   detokenize(tokens: Iterable<number>): Promise<string>;

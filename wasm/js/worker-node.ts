@@ -5,7 +5,7 @@ import type { LoadOptions, Source } from './types.js';
 
 export type { Engine, InitOptions } from './engine.js';
 export * from './errors.js';
-export { init } from './remote.js';
+export { init, initEncoder } from './remote.js';
 export type * from './types.js';
 
 /** A model in a thread of Node. */

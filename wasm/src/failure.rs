@@ -4,6 +4,7 @@ use trilane_core::digits::{MatrixError, PackError};
 use trilane_core::gguf::GgufError;
 use trilane_core::model::ModelError;
 use trilane_core::model::sampler::SamplerError;
+use trilane_core::model::tokenizer::TokenizerError;
 use trilane_core::nn::{CacheError, LinearError};
 use trilane_core::quant::QuantError;
 use trilane_std::generation::GenerationError;
@@ -92,6 +93,12 @@ impl From<ModelError> for Failure {
             _ => "model",
         };
         Self::new(code, error)
+    }
+}
+
+impl From<TokenizerError> for Failure {
+    fn from(error: TokenizerError) -> Self {
+        Self::new("text", error)
     }
 }
 

@@ -1,7 +1,8 @@
 //! A text that goes on, a token at a time.
 
+use crate::argument::{lane, utf8};
 use crate::failure::Failure;
-use crate::model::{Loaded, Model, lane, utf8};
+use crate::model::{Loaded, Model};
 use crate::sequence::Sequence;
 use js_sys::Uint8Array;
 use self_cell::self_cell;

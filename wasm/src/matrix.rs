@@ -1,11 +1,11 @@
 //! A matrix in digit planes, multiplied without a model.
 
+use crate::argument::{group, lane};
 use crate::bytes::count;
 use crate::failure::Failure;
-use crate::model::lane;
 use js_sys::{Float32Array, Uint8Array};
 use self_cell::self_cell;
-use trilane_core::digits::{DigitMatrix, DigitPlanes, Group};
+use trilane_core::digits::{DigitMatrix, DigitPlanes};
 use trilane_core::kernel::{Backend, Baseline};
 use trilane_core::quant::{ActivationsBuf, activation_lens};
 use trilane_std::memory::filled;
@@ -45,13 +45,6 @@ impl Parts {
             Ok(DigitMatrix::new(rows, cols, group, &parts.group_scales, planes)?)
         })
     }
-}
-
-/// How many weights share a scale.
-pub(crate) fn group(weights: u32) -> Result<Group, Failure> {
-    Group::from_weights(weights as usize).ok_or_else(|| {
-        Failure::new("option", format!("group: expected 0, 32 or 64, found {weights}"))
-    })
 }
 
 fn bytes(array: &Uint8Array) -> Result<Vec<u8>, Failure> {

@@ -1,21 +1,21 @@
 //! A model: its file, the weights found in it, and what can be asked about them.
 
+use crate::argument::{lane, utf8};
 use crate::bytes::Bytes;
 use crate::failure::Failure;
+use crate::file::{metadata, tokens};
 use crate::sequence::Sequence;
 use bumpalo::Bump;
 use js_sys::{Map, Uint8Array, Uint32Array};
 use self_cell::self_cell;
 use std::rc::Rc;
-use trilane_core::gguf::{Gguf, Value};
+use trilane_core::gguf::Gguf;
 use trilane_core::kernel::{Baseline, Serial};
-use trilane_core::lane::PrecisionLane;
 use trilane_core::model::tokenizer::index_len;
 use trilane_core::model::{Digest, Header, Layer, ModelError, VERIFY_TOKENS, Weights, verify};
 use trilane_std::layer_errors::layer_errors;
 use trilane_std::memory::{OutOfMemory, filled};
-use trilane_std::text::{Text, keys};
-use wasm_bindgen::JsValue;
+use trilane_std::text::Text;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// What a model lives in.
@@ -62,8 +62,7 @@ impl<'m> Found<'m> {
         gguf: &Gguf<'m>,
         header: &Header,
     ) -> Result<Text<'m>, Failure> {
-        let tokens = gguf.get(keys::TOKENS).and_then(|v| v.as_array()).map_or(0, |a| a.len());
-        let (count, what) = (index_len(tokens), "the vocabulary's index");
+        let (count, what) = (index_len(tokens(gguf)), "the vocabulary's index");
         let index = memory.tables.try_alloc_slice_fill_copy(count, 0);
         let bytes = count.saturating_mul(size_of::<u32>());
         let text = Text::new(gguf, index.map_err(|_| OutOfMemory { what, bytes })?)?;
@@ -87,7 +86,8 @@ fn refused(gguf: &Gguf<'_>, error: ModelError) -> Failure {
             let found = gguf.get("general.architecture").and_then(|v| v.as_str()).unwrap_or("?");
             // A hostile name can be as long as the file.
             let found: String = found.chars().take(64).collect();
-            let message = format!("general.architecture: expected \"llama\", found {found:?}");
+            let message =
+                format!("general.architecture: expected \"llama\" or \"bert\", found {found:?}");
             Failure::new("model", message)
         }
         ModelError::Memory { what: "layers", expected, actual } => {
@@ -96,19 +96,6 @@ fn refused(gguf: &Gguf<'_>, error: ModelError) -> Failure {
         }
         error => error.into(),
     }
-}
-
-/// The lane of a number; of a number that is none, one that no model has.
-pub(crate) fn lane(number: u8) -> Result<PrecisionLane, Failure> {
-    let lane = PrecisionLane::ALL.get(usize::from(number)).copied();
-    lane.ok_or_else(|| Failure::new("option", format!("there is no lane {number}")))
-}
-
-/// A text that JavaScript has encoded.
-pub(crate) fn utf8(text: &Uint8Array) -> Result<String, Failure> {
-    let mut bytes = filled("the text", 0, text.length() as usize)?;
-    text.copy_to(&mut bytes);
-    String::from_utf8(bytes).map_err(|error| Failure::new("text", error))
 }
 
 /// A loaded model.
@@ -212,22 +199,7 @@ impl Model {
 
     /// The file's metadata, arrays left out.
     pub fn metadata(&self) -> Map {
-        let map = Map::new();
-        for (key, value) in self.found().gguf.metadata() {
-            let value: JsValue = match value {
-                Value::Str(text) => text.into(),
-                Value::Bool(value) => value.into(),
-                Value::U64(value) => value.into(),
-                Value::I64(value) => value.into(),
-                Value::Array(_) => continue,
-                other => match (other.as_f64(), other.as_i64()) {
-                    (Some(value), _) => value.into(),
-                    (None, value) => (value.unwrap_or_default() as f64).into(),
-                },
-            };
-            map.set(&key.into(), &value);
-        }
-        map
+        metadata(&self.found().gguf)
     }
 
     /// The tokens of a text in UTF-8.
@@ -285,13 +257,4 @@ impl Model {
     pub(crate) fn loaded(&self) -> &Rc<Loaded> {
         &self.loaded
     }
-}
-
-/// The digest of digests.
-#[wasm_bindgen(js_name = combinedDigest)]
-#[must_use]
-pub fn combined_digest(digests: &[u64]) -> u64 {
-    let mut all = Digest::default();
-    digests.iter().for_each(|digest| all.bytes(&digest.to_le_bytes()));
-    all.value()
 }

@@ -1,8 +1,8 @@
 //! Float rows into digit planes.
 
+use crate::argument::group;
 use crate::bytes::count;
 use crate::failure::Failure;
-use crate::matrix::group;
 use js_sys::{Array, Float32Array, Uint8Array};
 use trilane_core::digits::{
     Group, MAX_COLS, MatrixError, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, pack_nested_row,

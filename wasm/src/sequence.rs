@@ -1,7 +1,8 @@
 //! One sequence of tokens through a model, with the memory it takes.
 
+use crate::argument::lane;
 use crate::failure::Failure;
-use crate::model::{Loaded, Model, lane};
+use crate::model::{Loaded, Model};
 use js_sys::Float32Array;
 use self_cell::{MutBorrow, self_cell};
 use std::rc::Rc;

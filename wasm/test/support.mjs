@@ -9,18 +9,18 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { init } from 'trilane';
-import { init as initWorkers } from 'trilane/worker';
+import { init, initEncoder } from 'trilane';
+import { init as initWorkers, initEncoder as initEncoderWorkers } from 'trilane/worker';
 import { tinyModel } from './gguf.mjs';
 
 export const root = process.env.TRILANE_ROOT;
 export const simd = process.env.TRILANE_SIMD === 'true';
 
-/** Starts the build under test, here and in workers started later. */
+/** Starts the build under test of both engines, here and in workers started later. */
 export async function start() {
-  const engine = await init({ simd });
-  assert.equal(engine.simd, simd);
-  await initWorkers({ simd });
+  const engines = await Promise.all([init({ simd }), initEncoder({ simd })]);
+  assert.deepEqual(engines, [{ simd }, { simd }]);
+  await Promise.all([initWorkers({ simd }), initEncoderWorkers({ simd })]);
 }
 
 export const shakespeare = join(root, 'models/shakespeare.gguf');
@@ -30,6 +30,13 @@ export const stories = [join(root, '../shared/data/stories260K-f32.gguf')].find(
 
 const folder = mkdtempSync(join(tmpdir(), 'trilane-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+
+/** A path in a folder that goes with the process; a file there if there are bytes for one. */
+export function temporary(name, bytes) {
+  const path = join(folder, name);
+  if (bytes) writeFileSync(path, bytes);
+  return path;
+}
 
 /** A model of a few thousand weights, as a file. */
 export function tinyFloat() {
@@ -42,6 +49,14 @@ export function tinyFloat() {
 export function tinyConverted(lane) {
   const path = join(folder, `tiny-${lane}.gguf`);
   if (!existsSync(path)) cli('convert', tinyFloat(), path, '--lane', lane);
+  return path;
+}
+
+/** A small encoder at a lane, converted by the native command. */
+export function tinyBert(lane) {
+  const path = join(folder, `bert-${lane}.gguf`);
+  const from = join(root, 'tests/fixtures/tiny-bert');
+  if (!existsSync(path)) cli('convert', from, path, '--lane', commandLane(lane));
   return path;
 }
 

@@ -1,6 +1,7 @@
 // What the types promise, compiled in a project that installed the package.
 
 import {
+  KindError,
   LaneError,
   LaneMatrix,
   Model,
@@ -37,6 +38,20 @@ export async function product(weights: Float32Array): Promise<Float32Array | Err
     return new LaneMatrix(quantizeNested(weights, 1, weights.length)).matvec(weights, 'bit5');
   } catch (error) {
     if (error instanceof LaneError) return error.code;
+    throw error;
+  }
+}
+
+export async function similarity(model: LanguageModel, a: string, b: string): Promise<number | undefined> {
+  if (model.info.kind === 'decoder') return undefined;
+  try {
+    const [first, second] = await model.embed([a, b], { lane: 'bit5' });
+    const alone: Float32Array = await model.embed(a);
+    // @ts-expect-error one text has one vector
+    const wrong: Float32Array[] = await model.embed(a);
+    return first && second ? first.reduce((sum, value, i) => sum + value * second[i]!, alone[0]! * wrong.length) : 0;
+  } catch (error) {
+    if (error instanceof KindError) return NaN;
     throw error;
   }
 }

@@ -16,10 +16,13 @@ const ROOT = process.env.TRILANE_ROOT;
 const SITE = path.join(ROOT, 'target/demo');
 const PICTURES = path.join(ROOT, 'target/demo-screenshots');
 const SHAKESPEARE = path.join(ROOT, 'models/shakespeare.gguf');
+const BERT = path.join(ROOT, 'tests/fixtures/tiny-bert');
 const STORIES = path.join(ROOT, '../shared/data/stories260K-f32.gguf');
 const LANES = ['bit3', 'bit5', 'bit7'];
 const BUILDS = ['simd128', 'baseline'];
 const PROMPT = 'ROMEO:\n';
+const QUERY = 'the cat sat';
+const LINES = ['привет и 12', 'unable, naive', 'a cat sat on the mat!', 'café', '中文'];
 
 describe('the demo page', () => {
   let server;
@@ -219,6 +222,46 @@ describe('the demo page', () => {
     await demo.close();
   });
 
+  describe('search by meaning', () => {
+    let encoder;
+
+    before(async () => {
+      encoder = path.join(folder, 'bert.gguf');
+      await native.convert(BERT, encoder);
+    });
+
+    for (const build of BUILDS) {
+      it(`ranks lines as the native vectors do (${build})`, async () => {
+        const demo = await openDemo(browser, server.url, { build, size: PHONE });
+        await demo.openEncoder(encoder);
+        const engine = build === 'baseline' ? 'trilane_encoder_baseline.wasm' : 'trilane_encoder_simd.wasm';
+        assert.deepEqual(demo.engines.slice(1), [engine]);
+        assert.match(await demo.page.locator('#search-model').textContent(), /vectors of 16 values at Bit7/);
+        assert.deepEqual(await demo.rank(QUERY, LINES), await native.ranked(encoder, QUERY, LINES));
+        assert.equal(await demo.overflow(), 0);
+        await demo.page.locator('.search').screenshot({ path: path.join(PICTURES, `search-${build}.png`) });
+        await demo.close();
+      });
+    }
+
+    it('takes an encoder that is opened as any model, and leaves the one that writes', async () => {
+      const demo = await openDemo(browser, server.url);
+      await demo.openFile(encoder);
+      await demo.page.locator('#search-run:enabled').waitFor();
+      await demo.ready('trilane-shakespeare');
+      assert.deepEqual(await demo.rank(QUERY, LINES), await native.ranked(encoder, QUERY, LINES));
+      await demo.close();
+    });
+
+    it('says that a model which writes is none for it', async () => {
+      const demo = await openDemo(browser, server.url);
+      await demo.page.locator('#search-file').setInputFiles(SHAKESPEARE);
+      await demo.page.getByRole('alert').filter({ hasText: 'it writes texts (llama)' }).waitFor();
+      assert.ok(await demo.page.getByRole('button', { name: 'Rank' }).isDisabled());
+      await demo.close();
+    });
+  });
+
   for (const [name, size] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
     for (const colorScheme of ['light', 'dark']) {
       it(`fits a ${name} (${colorScheme})`, async () => {
@@ -227,9 +270,7 @@ describe('the demo page', () => {
         await demo.write({ prompt: PROMPT, lane: 'bit5', tokens: 120, temperature: 0.8, seed: 3 });
         await demo.digests();
         await demo.page.locator('#cost-chart svg').first().waitFor();
-        const overflow = await demo.page.evaluate(() =>
-          document.documentElement.scrollWidth - document.documentElement.clientWidth);
-        assert.equal(overflow, 0);
+        assert.equal(await demo.overflow(), 0);
         await demo.page.screenshot({ path: path.join(PICTURES, `${name}-${colorScheme}.png`), fullPage: true });
         await demo.close();
       });

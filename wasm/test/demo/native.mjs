@@ -20,6 +20,21 @@ export async function digests(model) {
   return JSON.parse((await trilane('verify', model, '--json')).stdout);
 }
 
+/** Writes an encoder of a folder of Hugging Face to `to`, at Bit7. */
+export async function convert(folder, to) {
+  await trilane('convert', folder, to, '--lane', 'bit7');
+}
+
+/** The texts in the order of their cosine to a query, by the vectors of `trilane embed`. */
+export async function ranked(model, query, texts) {
+  const words = [query, ...texts].flatMap((text) => ['--text', text]);
+  const { stdout } = await trilane('embed', model, ...words);
+  const [first, ...rest] = stdout.trim().split('\n').map((line) => JSON.parse(line).embedding.map(Math.fround));
+  const cosines = rest.map((vector) => vector.reduce((sum, value, i) => sum + value * first[i], 0));
+  const order = texts.map((text, i) => ({ text, cosine: cosines[i] })).sort((a, b) => b.cosine - a.cosine);
+  return order.map(({ text, cosine }) => [cosine.toFixed(3), text]);
+}
+
 /** The words with which `trilane inspect` refuses a file, without the file's name. */
 export async function refusal(file) {
   const { stderr } = await trilane('inspect', file).catch((error) => error);

@@ -78,8 +78,30 @@ class Demo {
     return parts.join('');
   }
 
+  /** Pixels that the page is wider than the screen. */
+  overflow() {
+    return this.page.evaluate(() =>
+      document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  }
+
   openFile(file) {
     return this.page.locator('#file').setInputFiles(file);
+  }
+
+  /** Opens an encoder for the search. */
+  async openEncoder(file) {
+    await this.page.locator('#search-file').setInputFiles(file);
+    await this.page.locator('#search-run:enabled').waitFor();
+  }
+
+  /** Ranks lines; cosine and text of each, as the page shows them. */
+  async rank(query, lines) {
+    await this.page.getByLabel('Lines', { exact: true }).fill(lines.join('\n'));
+    await this.page.getByLabel('Query').fill(query);
+    await this.page.getByRole('button', { name: 'Rank' }).click();
+    await this.page.locator('#search-status', { hasText: `${lines.length} lines, the nearest first` }).waitFor();
+    return this.page.locator('#search-ranks li').evaluateAll((rows) =>
+      rows.map((row) => ['.cosine', '.line'].map((part) => row.querySelector(part).textContent)));
   }
 
   /** The digests computed in the page, by lane. */

@@ -20,6 +20,15 @@ const STRICT: [&str; 8] = [
     "es2022,dom,dom.asynciterable,esnext.disposable",
 ];
 
+/// The .wasm files have no types, for what importing one means is the bundler's matter.
+const UNTYPED: [&str; 5] = [
+    "--exclude-entrypoints",
+    "./trilane_baseline.wasm",
+    "./trilane_simd.wasm",
+    "./trilane_encoder_baseline.wasm",
+    "./trilane_encoder_simd.wasm",
+];
+
 /// The tests in Node, for both builds, and what publishing asks of a package.
 ///
 /// # Errors
@@ -41,9 +50,7 @@ pub(crate) fn check() -> Result<(), String> {
         native(run)?.set("TRILANE_SIMD", simd).run()?;
     }
     tool("publint").arguments(&["--strict", &packed]).run()?;
-    // The .wasm files have no types, for what importing one means is the bundler's matter.
-    let untyped = ["--exclude-entrypoints", "./trilane_baseline.wasm", "./trilane_simd.wasm"];
-    tool("attw").arguments(&["--profile", "esm-only", &packed]).arguments(&untyped).run()
+    tool("attw").arguments(&["--profile", "esm-only", &packed]).arguments(&UNTYPED).run()
 }
 
 /// The package in a browser, in a site made by Vite and as it is.

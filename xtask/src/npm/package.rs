@@ -27,7 +27,10 @@ const SOURCES: [&str; 12] = [
 /// The largest that a .wasm file may be.
 const BUDGET_BYTES: u64 = 250_000;
 
-/// Name and compiler flags of each build.
+/// Feature and glue of each engine.
+const ENGINES: [(&str, &str); 2] = [("decoder", "trilane"), ("encoder", "trilane_encoder")];
+
+/// Name and compiler flags of each build of an engine.
 const BUILDS: [(&str, &str); 2] = [("baseline", ""), ("simd", "-C target-feature=+simd128")];
 
 /// What both builds may use beside vectors: in every browser since 2021.
@@ -48,14 +51,16 @@ const FEATURES: [&str; 6] = [
 pub(super) fn build() -> Result<(), String> {
     install_tools()?;
     replace_folder(STAGE)?;
-    let mut glue = Vec::new();
-    for (name, flags) in BUILDS {
-        compile(name, flags)?;
-        glue.push(read(&format!("{STAGE}/trilane.js"))?);
-    }
-    // Both export and import the same, so one glue serves both.
-    if glue.first() != glue.last() {
-        return Err("the glue of the two builds differs".into());
+    for (feature, engine) in ENGINES {
+        let mut glue = Vec::new();
+        for (name, flags) in BUILDS {
+            compile(feature, engine, name, flags)?;
+            glue.push(read(&format!("{STAGE}/{engine}.js"))?);
+        }
+        // Both export and import the same, so one glue serves both.
+        if glue.first() != glue.last() {
+            return Err(format!("the glue of the two builds of {engine} differs"));
+        }
     }
     copy_text("wasm/package.json", "package.json")?;
     copy_text("wasm/README.md", "README.md")?;
@@ -99,20 +104,21 @@ fn copy_text(from: &str, name: &str) -> Result<(), String> {
 /// smaller.
 const INLINE_LESS: &str = "-C llvm-args=--inline-threshold=60";
 
-/// Compiles one build into `trilane_NAME.wasm`, and its glue.
-fn compile(name: &str, flags: &str) -> Result<(), String> {
-    Invocation::new(&format!("cargo build -p trilane-wasm --profile wasm --target {TRIPLE}"))
+/// Compiles one build of an engine into `ENGINE_NAME.wasm`, and its glue.
+fn compile(feature: &str, engine: &str, name: &str, flags: &str) -> Result<(), String> {
+    let build = format!("cargo build -p trilane-wasm --no-default-features --features {feature}");
+    Invocation::new(&format!("{build} --profile wasm --target {TRIPLE}"))
         .target_flags(TRIPLE, format!("{flags} {INLINE_LESS}").trim())
         .run()?;
     let compiled = cargo_target()?.join(TRIPLE).join("wasm/trilane_wasm.wasm");
     Invocation::new(
         "cargo run --quiet --profile tool -p xtask --features bindgen --bin bindgen --",
     )
-    .arguments(&[&compiled.to_string_lossy(), STAGE, "trilane"])
+    .arguments(&[&compiled.to_string_lossy(), STAGE, engine])
     .run()?;
     let (bound, types) =
-        (format!("{STAGE}/trilane_bg.wasm"), format!("{STAGE}/trilane_bg.wasm.d.ts"));
-    let optimised = format!("{STAGE}/trilane_{name}.wasm");
+        (format!("{STAGE}/{engine}_bg.wasm"), format!("{STAGE}/{engine}_bg.wasm.d.ts"));
+    let optimised = format!("{STAGE}/{engine}_{name}.wasm");
     let simd: &[&str] = if flags.is_empty() { &[] } else { &["--enable-simd"] };
     tool("wasm-opt")
         .arguments(&["-O3", "--strip-debug", "--strip-producers", &bound, "-o", &optimised])
@@ -127,9 +133,12 @@ fn compile(name: &str, flags: &str) -> Result<(), String> {
 
 /// Prints the sizes of what a page downloads.
 fn sizes() -> Result<(), String> {
-    println!("\n   {:<24} {:>9} {:>9}", "file", "bytes", "gzip");
-    let builds = BUILDS.map(|(name, _)| format!("trilane_{name}.wasm"));
-    for file in builds.iter().map(String::as_str).chain(["trilane.js"]) {
+    println!("\n   {:<30} {:>9} {:>9}", "file", "bytes", "gzip");
+    let of_engine = |(_, engine)| {
+        let builds = BUILDS.map(|(name, _)| format!("{engine}_{name}.wasm"));
+        builds.into_iter().chain([format!("{engine}.js")])
+    };
+    for file in ENGINES.into_iter().flat_map(of_engine) {
         let path = format!("{PACKAGE}/{file}");
         let bytes = fs::metadata(&path).map_err(|error| format!("{path}: {error}"))?.len();
         let gzip = Invocation::new("node -p")
@@ -137,7 +146,7 @@ fn sizes() -> Result<(), String> {
             .arguments(&[&path])
             .output()
             .ok_or_else(|| format!("{path}: cannot be compressed"))?;
-        println!("   {file:<24} {bytes:>9} {:>9}", gzip.trim());
+        println!("   {file:<30} {bytes:>9} {:>9}", gzip.trim());
         if file.ends_with(".wasm") && bytes > BUDGET_BYTES {
             return Err(format!("{file}: {bytes} bytes, more than {BUDGET_BYTES}"));
         }
