@@ -1,5 +1,6 @@
 //! From the types that models come in, as GGUF files or as folders, to digit planes.
 
+mod centre;
 #[cfg(feature = "hugging-face")]
 pub mod folder;
 mod matrix;
@@ -134,7 +135,8 @@ pub struct LaneReport {
 ///
 /// Every matrix (two or more dimensions, more than one row) becomes digit planes unless `keep`
 /// says otherwise; vectors and metadata are copied. `progress` is called after each tensor with
-/// its report. The result does not depend on the number of threads.
+/// its report. The result does not depend on the number of threads. An encoder is centred (see
+/// [`Encoder`](trilane_core::model::Encoder)).
 ///
 /// # Errors
 /// [`ConvertError`], naming the tensor, what was expected and what was found.
@@ -157,6 +159,8 @@ fn write(
     options: &ConvertOptions,
     progress: &mut dyn FnMut(&TensorReport),
 ) -> Result<Vec<TensorReport>, ConvertError> {
+    let centred = options.lane != PrecisionLane::Float32;
+    let source = if centred { centre::centred(source)? } else { source };
     let Source { mut writer, tensors } = source;
     let plan = Plan::new(&tensors, options)?;
     let converted: Vec<&Planned<'_>> = plan.tensors.iter().filter(|t| t.top.is_some()).collect();

@@ -20,7 +20,7 @@ use trilane_core::model::{
     verify_encoder,
 };
 use trilane_std::convert::folder::{Folder, FolderError, convert_folder};
-use trilane_std::convert::{ConvertError, ConvertOptions};
+use trilane_std::convert::{ConvertError, ConvertOptions, convert as convert_file};
 use trilane_std::embedding::{EmbeddingError, EmbeddingOptions, EmbeddingProvider, layers};
 use trilane_std::gguf_writer::GgufWriter;
 use trilane_std::mapped::MappedFile;
@@ -148,6 +148,29 @@ fn lanes_come_closer_to_numpy_bit_by_bit() {
     let [three, five, seven] = least;
     // A wide random model of few values: every bit that is left out shows.
     assert!(three < five && five < seven && five > 0.95 && seven > 0.99, "{least:?}");
+}
+
+/// With its embedding tables as they are, a text without words is what the centres were made of: no
+/// lane changes it by more than the order of sums, whatever it makes of the weights.
+#[test]
+fn a_text_without_words_is_exact_at_every_lane() {
+    let folder = Temporary::new("centred");
+    let expected = open(&converted(&folder, PrecisionLane::Float32), None).embed("").unwrap();
+    let path = folder.0.join("tables.gguf");
+    let keep = ["token*", "position*"].map(|name| (name.into(), PrecisionLane::Float32)).to_vec();
+    let options = ConvertOptions { lane: PrecisionLane::Bit7, group: Group::G32, keep };
+    convert_folder(&Folder::open(Path::new(TINY)).unwrap(), &path, &options, &mut |_| {}).unwrap();
+    for lane in PrecisionLane::NESTED {
+        let model = open(&path, Some(lane));
+        let pairs = model.embed("").unwrap().vector.into_iter().zip(&expected.vector);
+        assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5), "{lane}");
+        assert_ne!(model.embed("cat").unwrap().vector, expected.vector);
+    }
+    // A GGUF file of floats gives what its folder gives.
+    let floats = MappedFile::open(&folder.0.join("float.gguf")).unwrap();
+    let from_file = folder.0.join("from-file.gguf");
+    convert_file(&floats.gguf().unwrap(), &from_file, &options, &mut |_| {}).unwrap();
+    assert_eq!(fs::read(&from_file).unwrap(), fs::read(&path).unwrap());
 }
 
 #[test]

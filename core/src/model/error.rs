@@ -10,8 +10,8 @@ use core::fmt;
 pub struct TensorName {
     /// The layer, or `None` for tensors outside the layers.
     pub layer: Option<usize>,
-    /// The name after the layer's prefix, without `.weight`: `attn_q`, `token_embd`; of a bias with
-    /// `.bias`: `attn_q.bias`.
+    /// The name after the layer's prefix, without `.weight`: `attn_q`, `token_embd`; of another part
+    /// of a layer whole: `attn_q.bias`.
     pub part: &'static str,
 }
 
@@ -21,7 +21,7 @@ impl fmt::Display for TensorName {
             write!(f, "blk.{layer}.")?;
         }
         f.write_str(self.part)?;
-        f.write_str(if self.part.ends_with(".bias") { "" } else { ".weight" })
+        f.write_str(if self.part.contains('.') { "" } else { ".weight" })
     }
 }
 

@@ -26,7 +26,10 @@ pub use arena::Line;
 pub use auto::{AutoError, AutoLanes, AutoLayer, AutoMemory};
 pub use decoder::{Decoder, Observer, Recorder};
 pub use digest::Digest;
-pub use encoder::{Encoder, EncoderHeader, EncoderLayer, EncoderWeights, Pooling, verify_encoder};
+pub use encoder::{
+    Encoder, EncoderHeader, EncoderLayer, EncoderWeights, Pooling, parts as encoder_parts,
+    verify_encoder,
+};
 pub use error::{ModelError, TensorName};
 pub use header::Header;
 pub use mlp::{MLP_MAX_LAYERS, Mlp, MlpHeader, Scores, VERIFY_INPUTS};

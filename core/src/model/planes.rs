@@ -19,6 +19,8 @@ pub mod keys {
     pub const GROUP: &str = "trilane.tensor.group";
     /// Lowest lane that each may be read at (strings).
     pub const FLOOR: &str = "trilane.tensor.floor";
+    /// Whether an encoder stores what the ends of a text bring to its matrices (bool).
+    pub const CENTRED: &str = "trilane.centred";
     /// Version of the layout (u32).
     pub const VERSION: &str = "trilane.version";
 }

@@ -73,7 +73,8 @@ impl Folder {
 ///
 /// Vectors become F32; matrices become digit planes, or stay as they are for the lane `Float32`.
 /// The embedding tables of an encoder are read at the highest lane stored unless `keep` says
-/// otherwise, since a token reads one row of them whatever the lane. `progress` is called after
+/// otherwise, since a token reads one row of them whatever the lane, and the encoder is centred (see
+/// [`Encoder`](trilane_core::model::Encoder)). `progress` is called after
 /// each tensor with its report.
 ///
 /// # Errors

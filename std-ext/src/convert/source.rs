@@ -7,7 +7,7 @@ use trilane_core::gguf::{Gguf, TensorType};
 use trilane_core::model::keys;
 
 /// Alignment of the file that is written.
-const ALIGNMENT: u32 = 64;
+pub(super) const ALIGNMENT: u32 = 64;
 
 /// The table of learnt positions.
 const POSITIONS: &str = "position_embd.weight";

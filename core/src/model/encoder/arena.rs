@@ -9,14 +9,15 @@ use crate::quant::{ActivationsBuf, activation_lens};
 pub(super) const TOGETHER: usize = 8;
 
 /// Lengths of the float buffers, in the order of [`Buffers`].
-const fn float_lens(header: &EncoderHeader, capacity: usize) -> [Option<usize>; 8] {
+const fn float_lens(header: &EncoderHeader, capacity: usize) -> [Option<usize>; 9] {
     let all = capacity.checked_mul(header.dim);
     let scratch = match header.dim.checked_add(capacity) {
         Some(piece) => piece.checked_mul(TOGETHER),
         None => None,
     };
     let some = header.dim.checked_mul(TOGETHER);
-    [all, all, all, all, scratch, some, some, header.hidden.checked_mul(TOGETHER)]
+    let ends = header.longest_input().checked_mul(if header.centred { 2 } else { 0 });
+    [all, all, all, all, scratch, some, some, header.hidden.checked_mul(TOGETHER), ends]
 }
 
 /// Lengths of int8 values, multipliers and sums of the tokens that go through a matrix together.
@@ -67,6 +68,8 @@ pub(super) struct Buffers<'a> {
     pub(super) attended: &'a mut [f32],
     pub(super) delta: &'a mut [f32],
     pub(super) hidden: &'a mut [f32],
+    /// Inputs of the first and the last token, less their centres.
+    pub(super) ends: &'a mut [f32],
     pub(super) integers: [ActivationsBuf<'a>; TOGETHER],
 }
 
@@ -82,7 +85,7 @@ impl<'a> Buffers<'a> {
         let error =
             ModelError::Memory { what: "the arena (in lines of 64 bytes)", expected, actual };
         let mut rest = arena.get_mut(..expected).ok_or(error)?;
-        let [x, queries, keys, values, scratch, attended, delta, hidden] =
+        let [x, queries, keys, values, scratch, attended, delta, hidden, ends] =
             float_lens(header, capacity).map(|len| take(&mut rest, len));
         let [q, multipliers, sums] = integer_lens(header);
         let (one_q, one_multipliers, one_sums) = activation_lens(header.longest_input());
@@ -107,6 +110,7 @@ impl<'a> Buffers<'a> {
             attended: attended.ok_or(error)?,
             delta: delta.ok_or(error)?,
             hidden: hidden.ok_or(error)?,
+            ends: ends.ok_or(error)?,
             integers,
         })
     }

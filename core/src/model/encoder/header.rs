@@ -2,6 +2,7 @@
 
 use super::super::ModelError;
 use super::super::hyperparameters::{Hyperparameters, LARGEST};
+use super::super::planes::keys;
 use crate::gguf::Gguf;
 use crate::nn::Attention;
 
@@ -35,6 +36,9 @@ pub struct EncoderHeader {
     pub context: usize,
     /// How an embedding is made of the vectors of the last layer.
     pub pooling: Pooling,
+    /// Whether every matrix has centres for the first and the last token of a text, and the exact
+    /// products of these (see [`Encoder`](super::Encoder)).
+    pub centred: bool,
 }
 
 impl EncoderHeader {
@@ -74,6 +78,13 @@ impl EncoderHeader {
                 .filter(|n| (1..=LARGEST).contains(n))
                 .ok_or(ModelError::Value { key, expected: "a count from 1 to 2^24" })?,
         };
+        let key = keys::CENTRED;
+        let centred = match file.get(key) {
+            None => false,
+            Some(value) => {
+                value.as_bool().ok_or(ModelError::Value { key, expected: "true or false" })?
+            }
+        };
         let key = "attention.layer_norm_epsilon";
         Ok(Self {
             vocabulary: bert.vocabulary()?,
@@ -85,6 +96,7 @@ impl EncoderHeader {
             norm_eps: bert.positive(key)?.ok_or(ModelError::MissingKey { key })?,
             context: bert.needed("context_length")?,
             pooling,
+            centred,
         })
     }
 

@@ -7,17 +7,17 @@ mod weights;
 
 pub use header::{EncoderHeader, Pooling};
 pub use verify::verify_encoder;
-pub use weights::{EncoderLayer, EncoderWeights};
+pub use weights::{EncoderLayer, EncoderWeights, parts};
 
 use super::arena::Line;
-use super::{ModelError, Observer};
+use super::{ModelError, Observer, TensorName};
 use crate::kernel::{Backend, Pool};
 use crate::lane::PrecisionLane;
 use crate::math::{self, reduce};
 use crate::nn::{self, Activation, Input, Linear, LinearError, NormError, add_bias};
 use crate::quant::{ActivationsBuf, QuantError};
 use arena::{Buffers, TOGETHER};
-use weights::{Dense, Norm};
+use weights::{Dense, End, Norm};
 
 /// An encoder at work: weights, and memory for one text at a time.
 ///
@@ -29,6 +29,13 @@ use weights::{Dense, Norm};
 /// ```
 ///
 /// Attention has no mask: every token sees all of the text. gelu is the exact form.
+///
+/// The first and the last token of a text, its begin and end, hardly depend on what stands between
+/// them, have the largest values of all, and most of the attention rests on them. A model that is
+/// centred has for both, at each matrix, the input `c` that it has in a text without words, and
+/// `W c + b` computed with the weights before they were quantised. Such a token takes
+/// `W (x − c) + (W c + b)`, so that only its difference to `c` meets quantised weights and is itself
+/// quantised.
 #[derive(Debug)]
 pub struct Encoder<'a, 'm, B> {
     weights: EncoderWeights<'a, 'm>,
@@ -100,14 +107,41 @@ impl<'a, 'm, B: Backend> Encoder<'a, 'm, B> {
         lane: PrecisionLane,
         observe: Observer<'_>,
     ) -> Result<&[f32], ModelError> {
+        self.run(pool, tokens, lane, observe, &mut |_, _, _| {})
+    }
+
+    /// [`embed`](Self::embed), showing what goes into each matrix and what comes out of it, the bias
+    /// included: for up to 8 tokens at a time, one after the other.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed).
+    pub fn embed_recorded(
+        &mut self,
+        pool: &dyn Pool,
+        tokens: &[u32],
+        lane: PrecisionLane,
+        record: Recorder<'_>,
+    ) -> Result<&[f32], ModelError> {
+        self.run(pool, tokens, lane, &mut |_, _| {}, record)
+    }
+
+    fn run(
+        &mut self,
+        pool: &dyn Pool,
+        tokens: &[u32],
+        lane: PrecisionLane,
+        observe: Observer<'_>,
+        record: Recorder<'_>,
+    ) -> Result<&[f32], ModelError> {
         let header = self.weights.header;
         if tokens.is_empty() || tokens.len() > self.capacity {
             return Err(ModelError::Sequence { tokens: tokens.len(), capacity: self.capacity });
         }
         self.lanes.get(lane as usize).copied().unwrap_or(Ok(()))?;
         let mut text = Text {
-            run: Run { backend: self.backend, pool, lane, layer: 0, eps: header.norm_eps },
+            run: Run { backend: self.backend, pool, lane, layer: 0, eps: header.norm_eps, record },
             header,
+            tokens: tokens.len(),
             len: tokens.len() * header.dim,
             b: &mut self.buffers,
         };
@@ -126,10 +160,14 @@ impl<'a, 'm, B: Backend> Encoder<'a, 'm, B> {
     }
 }
 
+/// Is shown a matrix, its inputs and its outputs.
+type Recorder<'r> = &'r mut dyn FnMut(TensorName, &[f32], &[f32]);
+
 /// One text on its way through the layers.
 struct Text<'t, 'a, B> {
     run: Run<'t, B>,
     header: EncoderHeader,
+    tokens: usize,
     /// Values of all its tokens.
     len: usize,
     b: &'t mut Buffers<'a>,
@@ -164,13 +202,14 @@ impl<B: Backend> Text<'_, '_, B> {
     /// Queries, keys and values of all tokens.
     fn project(&mut self, layer: &EncoderLayer<'_>) -> Result<(), ModelError> {
         let dim = self.header.dim;
-        let Buffers { x, queries, keys, values, integers, .. } = &mut *self.b;
+        let Buffers { x, queries, keys, values, integers, ends, .. } = &mut *self.b;
         let x = x.get(..self.len).unwrap_or(&[]).chunks(TOGETHER * dim);
         let [q, k, v] = [queries, keys, values]
             .map(|all| all.get_mut(..self.len).unwrap_or(&mut []).chunks_mut(TOGETHER * dim));
-        for (((x, q), k), v) in x.zip(q).zip(k).zip(v) {
+        for (i, (((x, q), k), v)) in x.zip(q).zip(k).zip(v).enumerate() {
             let layers = &mut [(&layer.attn_q, q), (&layer.attn_k, k), (&layer.attn_v, v)];
-            self.run.dense(x, integers, layers)?;
+            let mut scratch = Scratch { first: TOGETHER * i, of: self.tokens, integers, ends };
+            self.run.dense(x, &mut scratch, layers)?;
         }
         Ok(())
     }
@@ -178,12 +217,23 @@ impl<B: Backend> Text<'_, '_, B> {
     /// Attention and the feed-forward block, some tokens at a time.
     fn combine(&mut self, layer: &EncoderLayer<'_>) -> Result<(), ModelError> {
         let (dim, hidden) = (self.header.dim, self.header.hidden);
-        let Buffers { x, queries, keys, values, scratch, attended, delta, hidden: h, integers } =
-            &mut *self.b;
+        let Buffers {
+            x,
+            queries,
+            keys,
+            values,
+            scratch,
+            attended,
+            delta,
+            hidden: h,
+            ends,
+            integers,
+        } = &mut *self.b;
         let x = x.get_mut(..self.len).unwrap_or(&mut []);
         let keys = keys.get(..self.len).unwrap_or(&[]);
         let values = values.get(..self.len).unwrap_or(&[]);
-        for (x, q) in x.chunks_mut(TOGETHER * dim).zip(queries.chunks(TOGETHER * dim)) {
+        let pieces = x.chunks_mut(TOGETHER * dim).zip(queries.chunks(TOGETHER * dim));
+        for (i, (x, q)) in pieces.enumerate() {
             let q = q.get(..x.len()).unwrap_or(&[]);
             let tokens = x.len() / dim;
             let attended = attended.get_mut(..x.len()).unwrap_or(&mut []);
@@ -194,12 +244,13 @@ impl<B: Backend> Text<'_, '_, B> {
             let scratch = scratch.get_mut(..scratch_len).unwrap_or(&mut []);
             let (backend, pool) = (self.run.backend, self.run.pool);
             attention.attend_all(backend, pool, q, keys, values, attended, scratch)?;
-            self.run.dense(attended, integers, &mut [(&layer.attn_output, &mut *delta)])?;
+            let with = &mut Scratch { first: TOGETHER * i, of: self.tokens, integers, ends };
+            self.run.dense(attended, with, &mut [(&layer.attn_output, &mut *delta)])?;
             self.run.add_and_norm(x, delta, &layer.attn_output_norm)?;
-            self.run.dense(x, integers, &mut [(&layer.ffn_up, &mut *h)])?;
+            self.run.dense(x, with, &mut [(&layer.ffn_up, &mut *h)])?;
             // An activation costs about as much as 64 integer multiply-adds.
             pool.spread(h, 1, 64 * h.len(), &|_, h| Activation::GeluErf.apply(backend, h));
-            self.run.dense(h, integers, &mut [(&layer.ffn_down, &mut *delta)])?;
+            self.run.dense(h, with, &mut [(&layer.ffn_down, &mut *delta)])?;
             self.run.add_and_norm(x, delta, &layer.layer_output_norm)?;
         }
         Ok(())
@@ -238,6 +289,17 @@ struct Run<'p, B> {
     lane: PrecisionLane,
     layer: usize,
     eps: f32,
+    record: Recorder<'p>,
+}
+
+/// Where some tokens stand in their text, and memory for them.
+struct Scratch<'s, 'a> {
+    /// The first of them.
+    first: usize,
+    /// Tokens of the text.
+    of: usize,
+    integers: &'s mut [ActivationsBuf<'a>; TOGETHER],
+    ends: &'s mut [f32],
 }
 
 impl<B: Backend> Run<'_, B> {
@@ -265,18 +327,31 @@ impl<B: Backend> Run<'_, B> {
 
     /// `y_t = W x_t + b` for up to [`TOGETHER`] tokens, and each of some layers with its `y`.
     fn dense(
-        &self,
+        &mut self,
         x: &[f32],
-        integers: &mut [ActivationsBuf<'_>; TOGETHER],
+        scratch: &mut Scratch<'_, '_>,
         layers: &mut [(&Dense<'_>, &mut [f32])],
     ) -> Result<(), ModelError> {
         let mut linears: heapless::Vec<&Linear<'_>, 3> = heapless::Vec::new();
         linears.extend(layers.iter().map(|(dense, _)| &dense.weight).take(3));
         let width = linears.first().map_or(1, |linear| linear.cols().max(1));
+        let Scratch { first, of, ref mut integers, ref mut ends } = *scratch;
+        let centre = |end| layers.first().and_then(|(dense, _)| dense.centre(end));
+        let mut rooms = ends.chunks_exact_mut(width);
         let inputs = x
             .chunks_exact(width)
-            .zip(integers)
-            .map(|(x, buf)| Input::new(self.backend, x, buf, &linears))
+            .zip(integers.iter_mut())
+            .enumerate()
+            .map(|(t, (x, buf))| {
+                // At most two tokens are ends, and there is room for two.
+                let Some((c, to)) =
+                    centre(End::of(first + t, of)).and_then(|c| Some((c, rooms.next()?)))
+                else {
+                    return Input::new(self.backend, x, buf, &linears);
+                };
+                to.iter_mut().zip(x.iter().zip(c)).for_each(|(to, (x, c))| *to = x - c);
+                Input::new(self.backend, to, buf, &linears)
+            })
             .collect::<Result<heapless::Vec<_, TOGETHER>, _>>()
             // Values that are not finite have diverged in this layer.
             .map_err(|error| match error {
@@ -287,9 +362,10 @@ impl<B: Backend> Run<'_, B> {
             })?;
         for (dense, y) in layers {
             dense.weight.matmul(self.backend, self.pool, self.lane, &inputs, y)?;
-            for y in y.chunks_exact_mut(dense.bias.len().max(1)) {
-                add_bias(Some(dense.bias), y)?;
+            for (t, y) in y.chunks_exact_mut(dense.bias.len().max(1)).enumerate() {
+                add_bias(Some(dense.added(End::of(first + t, of))), y)?;
             }
+            (self.record)(TensorName { layer: Some(self.layer), part: dense.part }, x, y);
         }
         Ok(())
     }

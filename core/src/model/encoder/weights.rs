@@ -12,8 +12,53 @@ use crate::nn::Linear;
 /// A matrix and what is added to its product.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dense<'m> {
+    pub(super) part: &'static str,
     pub(super) weight: Linear<'m>,
     pub(super) bias: &'m [f32],
+    /// The centres of a text's first and last token, one after the other, or nothing.
+    pub(super) centres: &'m [f32],
+    /// `W c + b` of each centre.
+    pub(super) products: &'m [f32],
+}
+
+impl<'m> Dense<'m> {
+    /// What a token's input is measured from, if it is an end of its text and the model has centres.
+    pub(super) fn centre(&self, end: Option<End>) -> Option<&'m [f32]> {
+        end.and_then(|end| self.centres.chunks_exact(self.weight.cols().max(1)).nth(end as usize))
+    }
+
+    /// What is added to the product of a token's input.
+    pub(super) fn added(&self, end: Option<End>) -> &'m [f32] {
+        let rows = self.weight.rows().max(1);
+        end.and_then(|end| self.products.chunks_exact(rows).nth(end as usize)).unwrap_or(self.bias)
+    }
+}
+
+/// The ends of a text, in the order in which they are stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    First,
+    Last,
+}
+
+impl End {
+    /// Which end of a text of `tokens` tokens token `t` is, if any.
+    pub(super) fn of(t: usize, tokens: usize) -> Option<Self> {
+        match t {
+            0 => Some(Self::First),
+            t if t + 1 == tokens => Some(Self::Last),
+            _ => None,
+        }
+    }
+}
+
+/// Suffixes of the tensors that a matrix `NAME.weight` of a centred encoder has besides: F32, the
+/// first token's values and then the last one's.
+pub mod parts {
+    /// The inputs: 2 · columns. `attn_q`, `attn_k` and `attn_v` share those of `attn_q`.
+    pub const CENTRES: &str = ".centres";
+    /// Their products, the bias added: 2 · rows.
+    pub const PRODUCTS: &str = ".centre_products";
 }
 
 /// Gain and bias of a norm.
@@ -36,7 +81,8 @@ pub struct EncoderLayer<'m> {
     pub(super) layer_output_norm: Norm<'m>,
 }
 
-const NO_MATRIX: Dense<'static> = Dense { weight: NOTHING, bias: &[] };
+const NO_MATRIX: Dense<'static> =
+    Dense { part: "", weight: NOTHING, bias: &[], centres: &[], products: &[] };
 const NO_NORM: Norm<'static> = Norm { gain: &[], bias: &[] };
 
 impl<'m> EncoderLayer<'m> {
@@ -98,18 +144,57 @@ impl<'a, 'm> EncoderWeights<'a, 'm> {
         };
         for (i, to) in layers.iter_mut().enumerate() {
             let layer = Some(i);
-            let dense = |[weight, bias]: [&'static str; 2], rows, cols| -> Result<_, ModelError> {
-                let weight = matrix(TensorName { layer, part: weight }, rows, cols)?;
-                Ok(Dense { weight, bias: floats(place, TensorName { layer, part: bias }, rows)? })
+            let values = |part, len| floats(place, TensorName { layer, part }, len);
+            let ends = |part, len: usize| match header.centred {
+                true => values(part, 2 * len),
+                false => Ok(&[][..]),
+            };
+            let dense = |[part, bias, centres, products]: [&'static str; 4], rows, cols| {
+                Ok::<_, ModelError>(Dense {
+                    part,
+                    weight: matrix(TensorName { layer, part }, rows, cols)?,
+                    bias: values(bias, rows)?,
+                    centres: ends(centres, cols)?,
+                    products: ends(products, rows)?,
+                })
             };
             *to = EncoderLayer {
-                attn_q: dense(["attn_q", "attn_q.bias"], dim, dim)?,
-                attn_k: dense(["attn_k", "attn_k.bias"], dim, dim)?,
-                attn_v: dense(["attn_v", "attn_v.bias"], dim, dim)?,
-                attn_output: dense(["attn_output", "attn_output.bias"], dim, dim)?,
+                attn_q: dense(
+                    ["attn_q", "attn_q.bias", "attn_q.centres", "attn_q.centre_products"],
+                    dim,
+                    dim,
+                )?,
+                attn_k: dense(
+                    ["attn_k", "attn_k.bias", "attn_q.centres", "attn_k.centre_products"],
+                    dim,
+                    dim,
+                )?,
+                attn_v: dense(
+                    ["attn_v", "attn_v.bias", "attn_q.centres", "attn_v.centre_products"],
+                    dim,
+                    dim,
+                )?,
+                attn_output: dense(
+                    [
+                        "attn_output",
+                        "attn_output.bias",
+                        "attn_output.centres",
+                        "attn_output.centre_products",
+                    ],
+                    dim,
+                    dim,
+                )?,
                 attn_output_norm: norm(layer, ["attn_output_norm", "attn_output_norm.bias"])?,
-                ffn_up: dense(["ffn_up", "ffn_up.bias"], hidden, dim)?,
-                ffn_down: dense(["ffn_down", "ffn_down.bias"], dim, hidden)?,
+                ffn_up: dense(
+                    ["ffn_up", "ffn_up.bias", "ffn_up.centres", "ffn_up.centre_products"],
+                    hidden,
+                    dim,
+                )?,
+                ffn_down: dense(
+                    ["ffn_down", "ffn_down.bias", "ffn_down.centres", "ffn_down.centre_products"],
+                    dim,
+                    hidden,
+                )?,
                 layer_output_norm: norm(layer, ["layer_output_norm", "layer_output_norm.bias"])?,
             };
         }
