@@ -13,6 +13,9 @@ use crate::lane::PrecisionLane;
 use crate::nn::{Activation, Extent, LinearError, RowSource, StoredMatrix, StoredParts, same_len};
 use crate::quant::ActivationsBuf;
 
+/// Takes listed rows: the place of the first in the list, a view, and the numbers of the rows in it.
+type EachView<'e> = &'e mut dyn FnMut(usize, &LaneView<'_>, &[u32]) -> Result<(), LinearError>;
+
 /// A matrix of such a block, and what reads it.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredRows<'w> {
@@ -89,13 +92,12 @@ impl StoredRows<'_> {
         Ok(bytes / self.matrix.rows().max(1))
     }
 
-    /// Calls `each` with the listed rows, piece by piece: the place of the first in the list, a
-    /// view, and the numbers of the rows in it.
+    /// Calls `each` with the listed rows, piece by piece.
     fn listed(
         &self,
         lane: PrecisionLane,
         rows: &[u32],
-        each: &mut dyn FnMut(usize, &LaneView<'_>, &[u32]) -> Result<(), LinearError>,
+        each: EachView<'_>,
     ) -> Result<(), LinearError> {
         self.source.listed(&self.matrix, lane, rows, &mut |first, piece, rows| match piece.digits()
         {
