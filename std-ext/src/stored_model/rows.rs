@@ -14,8 +14,9 @@ const STRIPS: usize = 16;
 /// Bytes of a strip from which on longer ones are no faster.
 const LONG: usize = 1 << 20;
 
-/// Bytes of a digit plane from which on rows of neurons are read together: fewer take as long.
-const SHORT: usize = 1 << 10;
+/// Bytes of a digit plane that rows of neurons which are read together take at least, if one row
+/// does not: shorter reads take as long.
+const SHORT: usize = 128;
 
 /// The parts of a strip that have to be read.
 fn wanted(extents: &[Extent; MAX_PARTS]) -> Vec<Extent> {
