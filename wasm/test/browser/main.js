@@ -28,14 +28,23 @@ async function use(Kind) {
   return { ...result, last: progress.at(-1) };
 }
 
+/** The bits of vectors, computed by the other engine. */
+async function embed(Kind) {
+  const model = await Kind.load('bert.gguf');
+  const vectors = await model.embed(['the cat', 'a café']);
+  model.dispose();
+  return vectors.flatMap((vector) => Array.from(new Uint32Array(vector.buffer)));
+}
+
 async function run() {
   const { simd } = await init();
   const page = await use(Model);
   const worker = await use(WorkerModel);
+  const vectors = [await embed(Model), await embed(WorkerModel)];
   const refused = await Model.load('none', { cache: 'models' }).catch(({ code }) => code);
   const kept = await (await caches.open('models')).keys();
   await caches.delete('models');
-  return { simd, page, worker, refused, kept: kept.map(({ url }) => url) };
+  return { simd, page, worker, vectors, refused, kept: kept.map(({ url }) => url) };
 }
 
 globalThis.outcome = run().catch((error) => ({ error: `${error.name}: ${error.message}\n${error.stack}` }));

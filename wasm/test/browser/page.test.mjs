@@ -5,15 +5,19 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { after, before, test } from 'node:test';
 
 const { TRILANE_CLI, TRILANE_ROOT, TRILANE_SITE, TRILANE_TOOLS } = process.env;
 const { chromium } = createRequire(`${TRILANE_TOOLS}/`)('playwright-core');
 const model = join(TRILANE_ROOT, 'models/shakespeare.gguf');
+const folder = mkdtempSync(join(tmpdir(), 'trilane-site-'));
+const encoder = join(folder, 'bert.gguf');
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
 
@@ -34,6 +38,7 @@ const server = createServer(async ({ url }, response) => {
   const plain = join(TRILANE_ROOT, 'wasm/test/browser');
   try {
     if (path.endsWith('none')) return send('no model', 'text/plain');
+    if (path.endsWith('bert.gguf')) return send(await readFile(encoder), 'application/octet-stream');
     if (path.endsWith('.gguf')) return send(await readFile(model), 'application/octet-stream');
     if (path === '/plain/') {
       const map = { imports: { trilane: '/trilane/index.js', 'trilane/worker': '/trilane/worker.js' } };
@@ -74,14 +79,23 @@ after(async () => {
   await browser?.close();
   server.closeAllConnections();
   server.close();
+  rmSync(folder, { recursive: true, force: true });
 });
 
 const words = ['--prompt', 'JULIET:\n', '--lane', 'bit5', '--seed', '7', '-n', '200'];
 const native = execFileSync(TRILANE_CLI, ['run', model, ...words], { encoding: 'utf8', stdio: 'pipe' });
 const { digest } = JSON.parse(execFileSync(TRILANE_CLI, ['verify', model, '--json'], { encoding: 'utf8' }));
 
+execFileSync(TRILANE_CLI, ['convert', join(TRILANE_ROOT, 'tests/fixtures/tiny-bert'), encoder, '--lane', 'bit7'], { stdio: 'pipe' });
+const out = join(folder, 'vectors.npy');
+const texts = ['--text', 'the cat', '--text', 'a café'];
+execFileSync(TRILANE_CLI, ['embed', encoder, ...texts, '--format', 'npy', '--out', out], { stdio: 'pipe' });
+const file = readFileSync(out);
+const values = file.subarray(10 + file.readUInt16LE(8));
+const vectors = Array.from({ length: values.length / 4 }, (_, i) => values.readUInt32LE(4 * i));
+
 for (const folder of ['site', 'plain']) {
-  test(`/${folder}/: text and digest of the native command, here and in a worker`, async () => {
+  test(`/${folder}/: text, digest and vectors of the native command, here and in a worker`, async () => {
     const page = await browser.newPage();
     const complaints = [];
     page.on('console', (message) => complaints.push(message.text()));
@@ -100,6 +114,7 @@ for (const folder of ['site', 'plain']) {
       assert.ok(painted > 20, `${painted} frames a second`);
       console.log(`${folder}: ${stats.tokensPerSecond.toFixed(0)} tokens/s, ${painted.toFixed(0)} frames/s`);
     }
+    assert.deepEqual(outcome.vectors, [vectors, vectors]);
     // What is no model is not kept.
     assert.equal(outcome.refused, 'gguf');
     assert.deepEqual(outcome.kept, [`${address}shakespeare.gguf`]);
