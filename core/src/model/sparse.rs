@@ -24,6 +24,9 @@ pub mod keys {
     /// Rank of the low-rank predictors, 0 for none (u32). Its presence says that blocks are stored
     /// by neuron.
     pub const RANK: &str = "trilane.sparsity.rank";
+    /// Whether the rows of the second matrix have norm 1, theirs being in those of up (bool): then up
+    /// says how much a neuron matters.
+    pub const UNIT_DOWN: &str = "trilane.sparsity.unit_down";
     /// Name of the predictor that was calibrated best (string, see
     /// [`PredictorKind::name`](super::PredictorKind::name)).
     pub const PREDICTOR: &str = "trilane.sparsity.predictor";
@@ -35,7 +38,7 @@ pub mod keys {
 pub mod parts {
     /// The second matrix: hidden × dim.
     pub const DOWN: &str = "ffn_down_t";
-    /// The norm of each neuron's row of it: hidden floats.
+    /// The norm of each neuron's row of it, before it became 1 where it did: hidden floats.
     pub const IMPORTANCE: &str = "ffn_importance";
     /// P of the low-rank predictor: rank × dim.
     pub const PREDICT_DOWN: &str = "ffn_predict_down";
@@ -117,6 +120,8 @@ pub(super) fn rank(file: &Gguf<'_>, hidden: usize) -> Result<Option<usize>, Mode
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sparse<'m> {
     importance: &'m [f32],
+    /// Whether the rows of up have these norms as a factor.
+    unit_down: bool,
     magnitude: Option<Magnitude<'m>>,
     low_rank: Option<LowRank<'m>>,
 }
@@ -150,11 +155,19 @@ impl<'m> Sparse<'m> {
         } else {
             None
         };
-        Ok(Self { importance, magnitude, low_rank })
+        let unit_down = place.file.get(keys::UNIT_DOWN).and_then(|v| v.as_bool()).unwrap_or(false);
+        Ok(Self { importance, unit_down, magnitude, low_rank })
     }
 }
 
-impl Sparse<'_> {
+impl<'m> Sparse<'m> {
+    /// What a predictor multiplies its scores with: nothing where it reads up, whose rows have the
+    /// norms as a factor.
+    fn importance(&self, kind: PredictorKind) -> &'m [f32] {
+        let reads_up = matches!(kind, PredictorKind::Tier0 | PredictorKind::LowRank);
+        if self.unit_down && reads_up { &[] } else { self.importance }
+    }
+
     /// The predictor of a mode that was checked.
     fn predictor<B: Backend>(&self, kind: PredictorKind) -> &dyn Predictor<B> {
         match (kind, &self.magnitude, &self.low_rank) {
@@ -244,6 +257,7 @@ impl<'m> Layer<'m> {
         &self,
         sparse: &Sparse<'m>,
         activation: Activation,
+        kind: PredictorKind,
     ) -> Option<StoredNeurons<'m>> {
         let stored = |linear: &Linear<'m>| match *linear {
             Linear::Stored { matrix, source } => Some(StoredRows { matrix, source }),
@@ -254,7 +268,7 @@ impl<'m> Layer<'m> {
             up: stored(&self.ffn_up)?,
             down: stored(&self.ffn_down)?,
             activation,
-            importance: sparse.importance,
+            importance: sparse.importance(kind),
         })
     }
 
@@ -286,7 +300,7 @@ impl<'m> Layer<'m> {
             inner: ActivationsBuf::new(q, multipliers, sums),
         };
         #[cfg(feature = "stored")]
-        if let Some(block) = self.stored_neurons(sparse, activation) {
+        if let Some(block) = self.stored_neurons(sparse, activation, mode.predictor) {
             let predictor = sparse.stored_predictor(mode.predictor);
             let (config, scratch) = (sparse.config(mode), &mut scratch);
             let reads =
@@ -301,12 +315,17 @@ impl<'m> Layer<'m> {
 /// A feed-forward block in memory of a model that stores it by neuron, with its predictors.
 #[derive(Clone, Copy, Debug)]
 pub struct SparseLayer<'m> {
-    /// The block.
-    pub neurons: Neurons<'m>,
+    neurons: Neurons<'m>,
     sparse: Sparse<'m>,
 }
 
 impl SparseLayer<'_> {
+    /// What the magnitude of a hidden value is multiplied with for what it adds to the output: one
+    /// value for each neuron, or none where it is the same for all.
+    pub fn importance(&self) -> &[f32] {
+        self.sparse.importance(PredictorKind::Tier0)
+    }
+
     /// [`Neurons::forward`] as a decoder in that mode runs it. A mode whose predictor the file does
     /// not hold predicts with [`Tier0`].
     ///
@@ -325,7 +344,9 @@ impl SparseLayer<'_> {
         y: &mut [f32],
     ) -> Result<SparseReads, LinearError> {
         let (predictor, config) = (self.sparse.predictor(mode.predictor), self.sparse.config(mode));
-        self.neurons.forward(backend, pool, lane, predictor, config, x, integers, scratch, y)
+        let importance = self.sparse.importance(mode.predictor);
+        let neurons = Neurons { importance, ..self.neurons };
+        neurons.forward(backend, pool, lane, predictor, config, x, integers, scratch, y)
     }
 }
 

@@ -273,6 +273,24 @@ fn predictions_are_their_formula() {
 
 /// Leaving out what is zero changes no bit, and what the prediction has read is reused without one.
 #[test]
+fn without_importances_all_neurons_matter_alike() {
+    let (hidden, x) = (96, input(64));
+    let mut block = Block::new(hidden, 64, Group::G32, Activation::Silu, true);
+    let run = |block: &Block| {
+        let (lane, tier0) = (PrecisionLane::Bit7, Tier0 { gate_only: false });
+        block.run(Scalar, lane, &tier0, Selection::Share(0.3), &x).unwrap()
+    };
+    let (other, _) = run(&block);
+    block.importance.fill(1.0);
+    let (expected, with) = run(&block);
+    block.importance.clear();
+    let (y, without) = run(&block);
+    assert_eq!(y, expected);
+    assert_ne!(y, other);
+    assert_eq!(with.bytes - without.bytes, size_of::<f32>() * hidden);
+}
+
+#[test]
 fn skipping_zeros_and_refining_are_exact() {
     for group in GROUPS {
         let block = Block::new(200, 130, group, Activation::Relu, false);

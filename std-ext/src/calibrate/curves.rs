@@ -128,12 +128,8 @@ fn quality<B: Backend>(
         for x in inputs.chunks_exact(header.dim.max(1)) {
             let all = FeedForwardMode::DENSE;
             memory.forward(&block, backend, pool, lane, all, x, &mut dense)?;
-            let added: Vec<f32> = memory
-                .first
-                .iter()
-                .zip(block.neurons.importance)
-                .map(|(h, i)| (h * i).abs())
-                .collect();
+            let mut added: Vec<f32> = memory.first.iter().map(|h| h.abs()).collect();
+            added.iter_mut().zip(block.importance()).for_each(|(h, norm)| *h *= norm);
             let reads = memory.forward(&block, backend, pool, lane, mode, x, &mut sparse)?;
             let chosen = reads.computed.iter().sum::<usize>();
             let rows = memory.rows.get(..chosen).unwrap_or(&[]);

@@ -70,12 +70,29 @@ impl From<trilane_core::nn::LinearError> for RewriteError {
 enum Source<'a, 'm> {
     /// Copied from the file.
     Copy(trilane_core::gguf::Tensor<'m>),
-    /// The rows of a matrix, in this order where one is given.
-    Rows(String, &'a Linear<'m>, Option<&'a [u32]>),
-    /// The columns of a matrix as rows, in this order.
-    Columns(String, &'a Linear<'m>, &'a [u32]),
+    /// The rows of a matrix.
+    Rows(String, &'a Linear<'m>),
+    /// The rows of a matrix that belong to neurons.
+    Ordered(String, &'a Linear<'m>, Order<'a>),
+    /// The columns of a matrix, which belong to neurons, as rows.
+    Columns(String, &'a Linear<'m>, Order<'a>),
     /// Values of our own, with the length of a row.
     Values(String, Vec<f32>, usize),
+}
+
+/// The neurons in the order in which they are stored, and what their weights are multiplied by.
+#[derive(Clone, Copy)]
+struct Order<'a> {
+    neurons: &'a [u32],
+    factor: &'a dyn Fn(usize, u32) -> f32,
+    layer: usize,
+}
+
+impl Order<'_> {
+    /// Each neuron, with its factor.
+    fn each(&self) -> impl Iterator<Item = (usize, f32)> {
+        self.neurons.iter().map(|&i| (i as usize, (self.factor)(self.layer, i)))
+    }
 }
 
 impl Source<'_, '_> {
@@ -84,7 +101,9 @@ impl Source<'_, '_> {
         let dims = |cols: usize, rows: usize| vec![cols as u64, rows as u64];
         match self {
             Self::Copy(t) => (t.name(), t.dims().iter().map(|&d| d as u64).collect()),
-            Self::Rows(name, linear, _) => (name, dims(linear.cols(), linear.rows())),
+            Self::Rows(name, linear) | Self::Ordered(name, linear, _) => {
+                (name, dims(linear.cols(), linear.rows()))
+            }
             Self::Columns(name, linear, _) => (name, dims(linear.rows(), linear.cols())),
             Self::Values(name, values, cols) if values.len() == *cols => (name, vec![*cols as u64]),
             Self::Values(name, values, cols) => (name, dims(*cols, values.len() / cols.max(&1))),
@@ -102,19 +121,17 @@ impl Source<'_, '_> {
         Ok(match self {
             Self::Copy(_) => Vec::new(),
             Self::Values(_, values, _) => values.clone(),
-            Self::Rows(_, linear, order) => {
-                let rows = all(linear)?;
-                let Some(order) = order else { return Ok(rows) };
-                let cols = linear.cols();
-                let row = |&i: &u32| rows[i as usize * cols..][..cols].iter().copied();
-                order.iter().flat_map(row).collect()
+            Self::Rows(_, linear) => all(linear)?,
+            Self::Ordered(_, linear, order) => {
+                let (rows, cols) = (&all(linear)?, linear.cols());
+                let row = |(i, factor)| rows[i * cols..][..cols].iter().map(move |w| factor * w);
+                order.each().flat_map(row).collect()
             }
             Self::Columns(_, linear, order) => {
-                let rows = all(linear)?;
+                let (rows, cols) = (&all(linear)?, linear.cols());
                 let column =
-                    |&i: &u32| (0..linear.rows()).map(move |r| (r, i as usize)).collect::<Vec<_>>();
-                let cols = linear.cols();
-                order.iter().flat_map(column).map(|(r, i)| rows[r * cols + i]).collect()
+                    |(i, factor)| (0..linear.rows()).map(move |r| factor * rows[r * cols + i]);
+                order.each().flat_map(column).collect()
             }
         })
     }
@@ -132,6 +149,13 @@ pub fn rewrite(
     out: &Path,
 ) -> Result<(), RewriteError> {
     let orders: Vec<Vec<u32>> = with.recording.layers.iter().map(|l| l.order()).collect();
+    // A neuron's norm moves from down to up, where the prediction reads it without reading more.
+    let norm = |layer: usize, i: u32| {
+        let activity = with.recording.layers.get(layer);
+        let norm = activity.and_then(|a| a.importance.get(i as usize)).copied().unwrap_or(1.0);
+        if norm > 0.0 { norm } else { 1.0 }
+    };
+    let inverse = |layer: usize, i: u32| 1.0 / norm(layer, i);
     let tied = !file.tensors().any(|t| t.name().starts_with("output.weight"));
     let mut sources = Vec::new();
     for tensor in file.tensors().filter(|t| t.rows() < 2 && t.kind() == TensorType::F32) {
@@ -142,19 +166,24 @@ pub fn rewrite(
     }
     for (name, linear) in weights.linears() {
         let text = name.to_string();
-        let order = name.layer.and_then(|layer| orders.get(layer));
-        match (name.part, order) {
-            ("output", _) if name.layer.is_none() && tied => {}
-            ("ffn_gate" | "ffn_up", Some(order)) => {
-                sources.push(Source::Rows(text, linear, Some(order)));
+        let place = name.layer.and_then(|layer| Some((layer, orders.get(layer)?)));
+        let Some((layer, neurons)) = place else {
+            if name.part != "output" || !tied {
+                sources.push(Source::Rows(text, linear));
             }
-            ("ffn_down", Some(order)) => {
+            continue;
+        };
+        let order = |factor| Order { neurons, factor, layer };
+        sources.push(match name.part {
+            "ffn_gate" => Source::Ordered(text, linear, order(&|_, _| 1.0)),
+            "ffn_up" => Source::Ordered(text, linear, order(&norm)),
+            "ffn_down" => {
                 let part = sparsity_parts::DOWN;
                 let text = TensorName { part, ..name }.to_string();
-                sources.push(Source::Columns(text, linear, order));
+                Source::Columns(text, linear, order(&inverse))
             }
-            _ => sources.push(Source::Rows(text, linear, None)),
-        }
+            _ => Source::Rows(text, linear),
+        });
     }
     for (layer, (activity, order)) in with.recording.layers.iter().zip(&orders).enumerate() {
         let name = |part| TensorName { layer: Some(layer), part }.to_string();
@@ -187,6 +216,7 @@ pub fn rewrite(
         keys::VERSION,
         trilane_core::gguf::ALIGNMENT_KEY,
         sparsity_keys::RANK,
+        sparsity_keys::UNIT_DOWN,
         sparsity_keys::PREDICTOR,
         sparsity_keys::BYTES,
     ];
@@ -195,6 +225,7 @@ pub fn rewrite(
     }
     let rank = with.predictors.first().map_or(0, |fit| fit.rank);
     writer.add(sparsity_keys::RANK, Value::U32(rank as u32))?;
+    writer.add(sparsity_keys::UNIT_DOWN, Value::Bool(true))?;
     writer.add(sparsity_keys::PREDICTOR, Value::Str(with.defaults.0))?;
     writer.add(sparsity_keys::BYTES, Value::F32(with.defaults.1))?;
     for source in &sources {

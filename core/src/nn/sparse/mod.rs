@@ -53,7 +53,8 @@ pub struct Neurons<'w> {
     pub down: DigitMatrix<'w>,
     /// outputs values, or none for zeros.
     pub down_bias: Option<&'w [f32]>,
-    /// How much a hidden value matters, the norm of its row of `down`: hidden values.
+    /// How much a hidden value matters, the norm of its row of `down`: hidden values, or none where
+    /// they are all the same.
     pub importance: &'w [f32],
 }
 
@@ -168,7 +169,8 @@ impl Neurons<'_> {
         same_len(hidden, self.down.rows())?;
         same_len(hidden, self.gate_bias.map_or(hidden, <[f32]>::len))?;
         same_len(outputs, self.down_bias.map_or(outputs, <[f32]>::len))?;
-        Ok(same_len(hidden, self.importance.len())?)
+        let importances = self.importance.len();
+        Ok(same_len(if importances == 0 { 0 } else { hidden }, importances)?)
     }
 
     /// Computes the block on a vector, at `lane` at most.

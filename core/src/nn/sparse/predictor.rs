@@ -111,12 +111,8 @@ impl<B: Backend> Predictor<B> for MarginTier0<'_> {
         if let Some(bias) = block.gate_bias {
             scores.iter_mut().zip(bias).for_each(|(score, bias)| *score += bias);
         }
-        for ((score, margin), importance) in
-            scores.iter_mut().zip(self.margins).zip(block.importance)
-        {
-            let predicted = (*score + margin) * importance;
-            *score = if predicted > 0.0 { predicted } else { 0.0 };
-        }
+        add_positive(self.margins, scores);
+        scores.iter_mut().zip(block.importance).for_each(|(score, norm)| *score *= norm);
         Ok(Known::Gate(lane))
     }
 
