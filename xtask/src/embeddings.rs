@@ -25,7 +25,7 @@ const LANES: [(&str, &str, &str); 4] = [
     ("float", "0.99999", "0.99999"),
     ("bit7", "0.999", "0.998"),
     ("bit5", "0.988", "0.95"),
-    ("bit3", "0.76", "0.5"),
+    ("bit3", "0.84", "0.6"),
 ];
 
 /// Whether the model and the environment are there.
