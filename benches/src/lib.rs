@@ -15,6 +15,7 @@
 )]
 
 pub mod contenders;
+pub mod ffn;
 pub mod machine;
 pub mod ours;
 pub mod peers;

@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release -p trilane-std --example sparse [ROWS COLS [PERCENT]]` prints for each lane
 //! and level GMAC/s of the dense product, of PERCENT of the rows, listed in no order, and of their
-//! sum: the best of 50 samples. All levels have to agree. COLS is a multiple of 64.
+//! sum: the best of 500 samples. All levels have to agree. COLS is a multiple of 64.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -37,9 +37,9 @@ fn fastest(mut call: impl FnMut()) -> f64 {
         (0..calls).for_each(|_| call());
         start.elapsed().as_secs_f64() / f64::from(calls)
     };
-    // Samples of about 2 ms.
-    let calls = (0.002 / timed(1)).ceil() as u32;
-    (0..50).map(|_| timed(calls)).fold(f64::INFINITY, f64::min)
+    // Short samples, many of which nothing else on the machine interrupts.
+    let calls = (0.000_2 / timed(1)).ceil() as u32;
+    (0..500).map(|_| timed(calls)).fold(f64::INFINITY, f64::min)
 }
 
 /// Dense product, listed rows and their sum: what they give, and seconds.
