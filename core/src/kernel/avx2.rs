@@ -153,16 +153,25 @@ fn activations(b: &BlockPtr, half: usize, p: usize) -> __m256i {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn scaled<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> [__m256i; 2] {
-    core::array::from_fn(|half| {
-        let (low, high) = scales::<GROUP, FULL>(b, half);
-        let codes =
-            if LANE == TERNARY { ternary::<FULL>(b, half) } else { nested::<LANE, FULL>(b, half) };
-        let term = |p: usize, scale| {
-            _mm256_madd_epi16(_mm256_maddubs_epi16(codes[p], activations(b, half, p)), scale)
-        };
-        let first = _mm256_add_epi32(term(0, low), term(1, low));
-        _mm256_add_epi32(first, _mm256_add_epi32(term(2, high), term(3, high)))
-    })
+    // Not by a closure that a function without the feature calls: that is not inlined.
+    [half_scaled::<LANE, GROUP, FULL>(b, 0), half_scaled::<LANE, GROUP, FULL>(b, 1)]
+}
+
+/// That of one half.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn half_scaled<const LANE: u8, const GROUP: u8, const FULL: bool>(
+    b: &BlockPtr,
+    half: usize,
+) -> __m256i {
+    let (low, high) = scales::<GROUP, FULL>(b, half);
+    let codes =
+        if LANE == TERNARY { ternary::<FULL>(b, half) } else { nested::<LANE, FULL>(b, half) };
+    let term = |p: usize, scale| {
+        _mm256_madd_epi16(_mm256_maddubs_epi16(codes[p], activations(b, half, p)), scale)
+    };
+    let first = _mm256_add_epi32(term(0, low), term(1, low));
+    _mm256_add_epi32(first, _mm256_add_epi32(term(2, high), term(3, high)))
 }
 
 /// Group scales of a half block for positions {0, 1} and {2, 3}, as 16-bit factors.

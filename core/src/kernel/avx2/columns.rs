@@ -68,14 +68,9 @@ fn two_columns<const LANE: u8, const GROUP: u8, const FULL: bool, const TWO: usi
     let mut products = [[_mm256_setzero_si256(); 4]; 2];
     for (pair, k) in tile.pairs().iter().zip(factors) {
         let pair = pair.at::<GROUP>(block, units);
-        let [a, b] = pair.rows.map(|row| {
-            if LANE == TERNARY {
-                let [p0, p1, p2, p3] = ternary::<FULL>(&row, half);
-                if TWO == 0 { [p0, p1] } else { [p2, p3] }
-            } else {
-                two_nested::<LANE, FULL, TWO>(&row, half)
-            }
-        });
+        let [first, second] = &pair.rows;
+        let a = two_codes::<LANE, FULL, TWO>(first, half);
+        let b = two_codes::<LANE, FULL, TWO>(second, half);
         for (products, (a, b)) in products.iter_mut().zip(a.into_iter().zip(b)) {
             let (first, last) = (_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b));
             let codes = [first, _mm256_srli_epi16::<8>(first), last, _mm256_srli_epi16::<8>(last)];
@@ -109,6 +104,20 @@ fn two_columns<const LANE: u8, const GROUP: u8, const FULL: bool, const TWO: usi
             }
         }
     }
+}
+
+/// The codes of positions 2·TWO and 2·TWO + 1.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn two_codes<const LANE: u8, const FULL: bool, const TWO: usize>(
+    row: &BlockPtr,
+    half: usize,
+) -> [__m256i; 2] {
+    if LANE != TERNARY {
+        return two_nested::<LANE, FULL, TWO>(row, half);
+    }
+    let [p0, p1, p2, p3] = ternary::<FULL>(row, half);
+    if TWO == 0 { [p0, p1] } else { [p2, p3] }
 }
 
 /// `⌊q · scale / 256 + ½⌋` of a pair of rows for half a block, positions {0, 1} and {2, 3}, as
