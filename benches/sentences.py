@@ -1,6 +1,6 @@
 """Embeddings a second beside ONNX Runtime, on the same weights and the same tokens.
 
-python benches/embeddings.py TRILANE FOLDER FLOAT.gguf NESTED.gguf SENTENCES
+python benches/sentences.py TRILANE FOLDER FLOAT.gguf NESTED.gguf SENTENCES
 
 TRILANE is the built command, FOLDER a BERT of Hugging Face, the two files what `trilane convert`
 makes of it. The graph is built from the folder's weights in f32, operators fused as ONNX Runtime
