@@ -2,6 +2,7 @@
 //! GGUF writer, conversion, embeddings, texts as tokens and texts that go on, the memory of decoders,
 //! layers that compute only the neurons that matter, models larger than memory, and measuring models.
 
+#[cfg(feature = "sparse")]
 pub mod calibrate;
 pub mod classify;
 pub mod convert;

@@ -255,21 +255,22 @@ impl<'m> Layer<'m> {
     #[cfg(feature = "stored")]
     fn stored_neurons(
         &self,
-        sparse: &Sparse<'m>,
         activation: Activation,
         kind: PredictorKind,
-    ) -> Option<StoredNeurons<'m>> {
+    ) -> Option<(StoredNeurons<'m>, &Sparse<'m>)> {
+        let sparse = self.sparse.as_ref()?;
         let stored = |linear: &Linear<'m>| match *linear {
             Linear::Stored { matrix, source } => Some(StoredRows { matrix, source }),
             _ => None,
         };
-        Some(StoredNeurons {
+        let block = StoredNeurons {
             gate: stored(&self.ffn_gate)?,
             up: stored(&self.ffn_up)?,
             down: stored(&self.ffn_down)?,
             activation,
             importance: sparse.importance(kind),
-        })
+        };
+        Some((block, sparse))
     }
 
     /// Runs the block on `x` if it is stored by neuron; what it read.
@@ -287,7 +288,6 @@ impl<'m> Layer<'m> {
         buffers: &mut SparseBuffers<'_>,
         y: &mut [f32],
     ) -> Result<Option<SparseReads>, LinearError> {
-        let Some(sparse) = &self.sparse else { return Ok(None) };
         let (q, multipliers, sums) = buffers.inner.parts();
         let mut scratch = SparseScratch {
             scores: &mut *buffers.scores,
@@ -300,7 +300,7 @@ impl<'m> Layer<'m> {
             inner: ActivationsBuf::new(q, multipliers, sums),
         };
         #[cfg(feature = "stored")]
-        if let Some(block) = self.stored_neurons(sparse, activation, mode.predictor) {
+        if let Some((block, sparse)) = self.stored_neurons(activation, mode.predictor) {
             let predictor = sparse.stored_predictor(mode.predictor);
             let (config, scratch) = (sparse.config(mode), &mut scratch);
             let reads =
