@@ -100,14 +100,14 @@ pub(crate) const STEPS: &[Step] = &[
         about: "every test, with overflow checks, no backend of this machine skipped",
         full: false,
         needs: &[],
-        work: Work::Commands(|| vec![host_tests("")]),
+        work: Work::Commands(|| vec![host_tests("--workspace")]),
     },
     Step {
         name: "tests-release",
-        about: "every test as users run it, no backend of this machine skipped",
+        about: "every test of the libraries as users run them, no backend skipped",
         full: false,
         needs: &[],
-        work: Work::Commands(|| vec![host_tests("--profile release-test")]),
+        work: Work::Commands(|| vec![host_tests(LIBRARIES)]),
     },
     Step {
         name: "firmware-lints",
@@ -233,7 +233,7 @@ pub(crate) const STEPS: &[Step] = &[
         full: true,
         needs: &[],
         work: Work::Commands(|| {
-            vec![host_tests("--profile release-test").set("TRILANE_FULL", "1")]
+            vec![host_tests("--workspace --profile release-test").set("TRILANE_FULL", "1")]
         }),
     },
     Step {
@@ -279,8 +279,12 @@ fn docs() -> Vec<Invocation> {
     ]
 }
 
-fn host_tests(profile: &str) -> Invocation {
-    let tests = Invocation::new(&format!("cargo test --workspace --no-fail-fast {profile}"));
+/// What computes, without the command around it.
+const LIBRARIES: &str = "--profile release-test -p trilane -p trilane-core -p trilane-std \
+    --features trilane/hugging-face,trilane/parallel,trilane-std/hugging-face,trilane-std/parallel";
+
+fn host_tests(which: &str) -> Invocation {
+    let tests = Invocation::new(&format!("cargo test --no-fail-fast {which}"));
     if std::env::var_os("TRILANE_REQUIRE").is_some() {
         return tests;
     }
