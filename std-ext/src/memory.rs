@@ -4,6 +4,10 @@ use bytemuck::allocation::try_zeroed_slice_box;
 use std::fmt;
 use trilane_core::gguf::Gguf;
 use trilane_core::model::{EncoderHeader, Header, Layer, Line, ModelError};
+#[cfg(feature = "sparse")]
+use trilane_core::nn::SparseScratch;
+#[cfg(feature = "sparse")]
+use trilane_core::quant::{ActivationsBuf, activation_lens};
 
 /// Places for the layers of a file's model.
 ///
@@ -36,6 +40,65 @@ fn lines(expected: Option<usize>) -> Result<Box<[Line]>, ModelError> {
         return Err(error);
     }
     try_zeroed_slice_box(expected).map_err(|()| error)
+}
+
+/// Integers that stand for a vector.
+#[cfg(feature = "sparse")]
+pub(crate) struct Integers(Vec<i8>, Vec<u32>, Vec<i16>);
+
+#[cfg(feature = "sparse")]
+impl Integers {
+    pub(crate) fn new(len: usize) -> Self {
+        let (q, multipliers, sums) = activation_lens(len);
+        Self(vec![0; q], vec![0; multipliers], vec![0; sums])
+    }
+
+    pub(crate) fn buf(&mut self) -> ActivationsBuf<'_> {
+        ActivationsBuf::new(&mut self.0, &mut self.1, &mut self.2)
+    }
+}
+
+/// What a sparse block computes in.
+#[cfg(feature = "sparse")]
+pub(crate) struct SparseMemory {
+    scores: Vec<f32>,
+    pub(crate) first: Vec<f32>,
+    second: Vec<f32>,
+    gate_sums: Vec<i64>,
+    up_sums: Vec<i64>,
+    pub(crate) rows: Vec<u32>,
+    q: Vec<i16>,
+    inner: Integers,
+}
+
+#[cfg(feature = "sparse")]
+impl SparseMemory {
+    /// For `hidden` neurons, and a low-rank predictor of so many ranks at most.
+    pub(crate) fn new(hidden: usize, ranks: usize) -> Self {
+        Self {
+            scores: vec![0.0; hidden],
+            first: vec![0.0; hidden],
+            second: vec![0.0; hidden],
+            gate_sums: vec![0; hidden],
+            up_sums: vec![0; hidden],
+            rows: vec![0; hidden],
+            q: vec![0; hidden],
+            inner: Integers::new(ranks),
+        }
+    }
+
+    pub(crate) fn scratch(&mut self) -> SparseScratch<'_> {
+        SparseScratch {
+            scores: &mut self.scores,
+            first: &mut self.first,
+            second: &mut self.second,
+            gate_sums: &mut self.gate_sums,
+            up_sums: &mut self.up_sums,
+            rows: &mut self.rows,
+            q: &mut self.q,
+            inner: self.inner.buf(),
+        }
+    }
 }
 
 /// Memory that the system does not have.

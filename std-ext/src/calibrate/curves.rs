@@ -1,12 +1,12 @@
 //! What sparsity costs and saves: recall, error, loss and time over the share of the neurons.
 
 use crate::eval::{Loss, document_loss};
+use crate::memory::{Integers, SparseMemory};
 use std::time::Instant;
 use trilane_core::kernel::{Backend, Pool};
 use trilane_core::lane::PrecisionLane;
-use trilane_core::model::{Decoder, FeedForwardMode, ModelError, SparseLayer, Weights};
-use trilane_core::nn::{SparseReads, SparseScratch};
-use trilane_core::quant::{ActivationsBuf, activation_lens};
+use trilane_core::model::{Decoder, FeedForwardMode, ModelError, Weights};
+use trilane_core::nn::SparseReads;
 
 /// Inputs of each layer on which recall and error are measured.
 const INPUTS: usize = 256;
@@ -119,18 +119,22 @@ fn quality<B: Backend>(
     inputs: &Inputs,
 ) -> Result<Quality, ModelError> {
     let header = weights.header();
-    let mut memory = Memory::new(header.dim, header.hidden);
+    let mut integers = Integers::new(header.dim);
+    let mut memory = SparseMemory::new(header.hidden, header.hidden);
     let mut quality = Quality::default();
     let mut dense = vec![0.0; header.dim];
     let mut sparse = vec![0.0; header.dim];
     for (layer, inputs) in inputs.layers.iter().enumerate() {
         let Some(block) = weights.sparse_layer(layer) else { continue };
         for x in inputs.chunks_exact(header.dim.max(1)) {
-            let all = FeedForwardMode::DENSE;
-            memory.forward(&block, backend, pool, lane, all, x, &mut dense)?;
+            let mut forward = |mode, memory: &mut SparseMemory, y: &mut [f32]| {
+                let (mut x_buf, mut scratch) = (integers.buf(), memory.scratch());
+                block.forward(backend, pool, lane, mode, x, &mut x_buf, &mut scratch, y)
+            };
+            forward(FeedForwardMode::DENSE, &mut memory, &mut dense)?;
             let mut added: Vec<f32> = memory.first.iter().map(|h| h.abs()).collect();
             added.iter_mut().zip(block.importance()).for_each(|(h, norm)| *h *= norm);
-            let reads = memory.forward(&block, backend, pool, lane, mode, x, &mut sparse)?;
+            let reads = forward(mode, &mut memory, &mut sparse)?;
             let chosen = reads.computed.iter().sum::<usize>();
             let rows = memory.rows.get(..chosen).unwrap_or(&[]);
             if let Some(recall) = recall(&added, rows) {
@@ -164,74 +168,6 @@ fn recall(added: &[f32], rows: &[u32]) -> Option<f64> {
     order.iter().take(k).for_each(|&i| most[i as usize] = true);
     let found = rows.iter().filter(|&&row| most[row as usize]).count();
     Some(found as f64 / k as f64)
-}
-
-/// What a block computes in.
-struct Memory {
-    integers: Integers,
-    inner: Integers,
-    scores: Vec<f32>,
-    first: Vec<f32>,
-    second: Vec<f32>,
-    gate_sums: Vec<i64>,
-    up_sums: Vec<i64>,
-    rows: Vec<u32>,
-    q: Vec<i16>,
-}
-
-/// Quantised activations.
-struct Integers(Vec<i8>, Vec<u32>, Vec<i16>);
-
-impl Integers {
-    fn new(len: usize) -> Self {
-        let lens = activation_lens(len);
-        Self(vec![0; lens.0], vec![0; lens.1], vec![0; lens.2])
-    }
-
-    fn buf(&mut self) -> ActivationsBuf<'_> {
-        ActivationsBuf::new(&mut self.0, &mut self.1, &mut self.2)
-    }
-}
-
-impl Memory {
-    fn new(dim: usize, hidden: usize) -> Self {
-        Self {
-            integers: Integers::new(dim),
-            inner: Integers::new(hidden),
-            scores: vec![0.0; hidden],
-            first: vec![0.0; hidden],
-            second: vec![0.0; hidden],
-            gate_sums: vec![0; hidden],
-            up_sums: vec![0; hidden],
-            rows: vec![0; hidden],
-            q: vec![0; hidden],
-        }
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "a block, how to run it, input and output")]
-    fn forward<B: Backend>(
-        &mut self,
-        block: &SparseLayer<'_>,
-        backend: B,
-        pool: &dyn Pool,
-        lane: PrecisionLane,
-        mode: FeedForwardMode,
-        x: &[f32],
-        y: &mut [f32],
-    ) -> Result<SparseReads, ModelError> {
-        let mut scratch = SparseScratch {
-            scores: &mut self.scores,
-            first: &mut self.first,
-            second: &mut self.second,
-            gate_sums: &mut self.gate_sums,
-            up_sums: &mut self.up_sums,
-            rows: &mut self.rows,
-            q: &mut self.q,
-            inner: self.inner.buf(),
-        };
-        let mut integers = self.integers.buf();
-        Ok(block.forward(backend, pool, lane, mode, x, &mut integers, &mut scratch, y)?)
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! How large the gate's values are: the thresholds that leave a share of the neurons.
 
 use super::LayerActivity;
+use crate::memory::Integers;
 use trilane_core::kernel::{Backend, Pool};
 use trilane_core::lane::PrecisionLane;
 use trilane_core::model::{ModelError, QUANTILES, Weights};
 use trilane_core::nn::Input;
-use trilane_core::quant::{ActivationsBuf, activation_lens};
 
 /// Tokens whose gates are computed; of more, evenly spaced ones.
 const TOKENS: usize = 512;
@@ -29,9 +29,8 @@ pub fn magnitudes<B: Backend>(
     let Some((_, gate)) = layer.find(|(name, _)| name.part == "ffn_gate") else {
         return Ok(Vec::new());
     };
-    let lens = activation_lens(header.dim);
-    let (mut q, mut multipliers, mut sums) = (vec![0; lens.0], vec![0; lens.1], vec![0; lens.2]);
-    let mut buf = ActivationsBuf::new(&mut q, &mut multipliers, &mut sums);
+    let mut integers = Integers::new(header.dim);
+    let mut buf = integers.buf();
     let mut hidden = vec![0.0; header.hidden];
     let mut all = Vec::new();
     let every = (activity.inputs.len() / header.dim.max(1)).div_ceil(TOKENS).max(1);

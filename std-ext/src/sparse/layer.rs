@@ -3,13 +3,12 @@
 use super::error::check;
 use super::matrix::Matrix;
 use super::{EngineError, FfnWeights, Method};
+use crate::memory::{Integers, SparseMemory};
 use trilane_core::kernel::{Backend, Level, Serial};
 use trilane_core::lane::PrecisionLane;
 use trilane_core::nn::{
-    Activation, LowRankColumns, MarginTier0, Neurons, Predictor, SparseReads, SparseScratch,
-    SparsityConfig, Tier0,
+    Activation, LowRankColumns, MarginTier0, Neurons, Predictor, SparseReads, SparsityConfig, Tier0,
 };
-use trilane_core::quant::{ActivationsBuf, activation_lens};
 
 /// The lane that is computed at.
 pub(super) const LANE: PrecisionLane = PrecisionLane::Bit7;
@@ -54,55 +53,26 @@ pub(super) struct Way<'p> {
     pub(super) config: SparsityConfig,
 }
 
-/// Memory for integers that stand for a vector.
-struct Integers(Vec<i8>, Vec<u32>, Vec<i16>);
-
-impl Integers {
-    fn new(len: usize) -> Self {
-        let (q, multipliers, sums) = activation_lens(len);
-        Self(vec![0; q], vec![0; multipliers], vec![0; sums])
-    }
-
-    fn buf(&mut self) -> ActivationsBuf<'_> {
-        ActivationsBuf::new(&mut self.0, &mut self.1, &mut self.2)
-    }
-}
-
 /// Memory for one inference at a time.
 pub(super) struct Scratch {
     input: Integers,
     hidden: Integers,
-    inner: Integers,
-    scores: Vec<f32>,
-    first: Vec<f32>,
-    second: Vec<f32>,
-    gate_sums: Vec<i64>,
-    up_sums: Vec<i64>,
-    rows: Vec<u32>,
-    q: Vec<i16>,
+    block: SparseMemory,
 }
 
 impl Scratch {
     pub(super) fn new(layer: &Layer) -> Self {
-        let (dim, hidden) = (layer.dim(), layer.hidden());
         Self {
-            input: Integers::new(dim),
-            hidden: Integers::new(hidden),
-            // No predictor here takes it.
-            inner: Integers::new(0),
-            scores: vec![0.0; hidden],
-            first: vec![0.0; hidden],
-            second: vec![0.0; hidden],
-            gate_sums: vec![0; hidden],
-            up_sums: vec![0; hidden],
-            rows: vec![0; hidden],
-            q: vec![0; hidden],
+            input: Integers::new(layer.dim()),
+            hidden: Integers::new(layer.hidden()),
+            // No predictor here takes integers for its ranks.
+            block: SparseMemory::new(layer.hidden(), 0),
         }
     }
 
     /// The neurons that the last sparse inference computed.
     pub(super) fn chosen(&self, reads: &SparseReads) -> &[u32] {
-        self.rows.get(..reads.computed.iter().sum()).unwrap_or(&[])
+        self.block.rows.get(..reads.computed.iter().sum()).unwrap_or(&[])
     }
 }
 
@@ -198,18 +168,7 @@ impl Layer {
             down_bias: Some(&self.down_bias),
             importance: &self.importance,
         };
-        let Scratch { input, inner, .. } = scratch;
-        let mut parts = SparseScratch {
-            scores: &mut scratch.scores,
-            first: &mut scratch.first,
-            second: &mut scratch.second,
-            gate_sums: &mut scratch.gate_sums,
-            up_sums: &mut scratch.up_sums,
-            rows: &mut scratch.rows,
-            q: &mut scratch.q,
-            inner: inner.buf(),
-        };
-        let mut input = input.buf();
+        let (mut input, mut parts) = (scratch.input.buf(), scratch.block.scratch());
         Ok(block.forward(level, &Serial, LANE, predictor, config, x, &mut input, &mut parts, y)?)
     }
 
@@ -221,7 +180,7 @@ impl Layer {
         y: &mut [f32],
     ) -> Result<SparseReads, EngineError> {
         let (gate, down) = (self.gate.get().lane(LANE)?, self.dense_down.get().lane(LANE)?);
-        let Scratch { input, hidden, first, .. } = scratch;
+        let Scratch { input, hidden, block: SparseMemory { first, .. } } = scratch;
         let mut input = input.buf();
         let x = level.quantize(x, &mut input)?;
         level.lane_matvec(&gate, &x, 0, first);

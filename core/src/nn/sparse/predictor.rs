@@ -122,8 +122,8 @@ impl<B: Backend> Predictor<B> for MarginTier0<'_> {
     }
 }
 
-/// The gate as the block computes it: `|act(g)| · importance`. With a threshold this is the method
-/// of CATS (Lee et al. 2024); with all that is not zero the block's result is exact.
+/// The gate as the block computes it: `|act(g)| · importance`. With all that is not zero the block's
+/// result is exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FullGate;
 
