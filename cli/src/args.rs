@@ -12,7 +12,8 @@ pub(crate) struct ComputeArgs {
     /// Threads to compute with [default: one for each core]. Results do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// Instruction set: scalar, avx2, avx512, neon or neondot [default: the best of this machine].
+    /// Instruction set: scalar, avx2, avx512vnni, avx512, neon or neondot [default: the best of this
+    /// machine].
     /// Results do not depend on it
     #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
     pub(crate) level: Option<Level>,

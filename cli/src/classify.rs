@@ -32,7 +32,8 @@ pub(crate) struct ClassifyArgs {
     /// Labelled inputs
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Instruction set: scalar, avx2, avx512, neon or neondot [default: the best of this machine].
+    /// Instruction set: scalar, avx2, avx512vnni, avx512, neon or neondot [default: the best of this
+    /// machine].
     /// Results do not depend on it
     #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
     level: Option<Level>,

@@ -6,6 +6,7 @@
 /// Names as `TRILANE_REQUIRE` uses them, each with the kernel's flags that together stand for it.
 const INSTRUCTION_SETS: &[(&str, &[&str])] = &[
     ("avx2", &["avx2"]),
+    ("avx512vnni", &["avx512f", "avx512bw", "avx512vl", "avx512_vnni"]),
     ("avx512", &["avx512f", "avx512bw", "avx512vl", "avx512vbmi", "avx512_vnni", "gfni"]),
     ("neon", &["asimd"]),
     ("neondot", &["asimddp"]),
@@ -39,8 +40,14 @@ mod tests {
     #[test]
     fn x86_flags() {
         let zen4 = "processor\t: 0\nflags\t\t: avx2 avx512f avx512bw avx512vl avx512vbmi gfni avx512_vnni\n";
-        assert_eq!(listed(zen4), "avx2,avx512");
+        assert_eq!(listed(zen4), "avx2,avx512vnni,avx512");
         assert_eq!(listed("flags : fpu avx2 avx_vnni\n"), "avx2");
+    }
+
+    #[test]
+    fn vnni_without_gfni_is_a_set_of_its_own() {
+        let cascade_lake = "flags : avx2 avx512f avx512bw avx512vl avx512_vnni\n";
+        assert_eq!(listed(cascade_lake), "avx2,avx512vnni");
     }
 
     #[test]

@@ -213,6 +213,8 @@ macro_rules! compiled_for {
 #[cfg(target_arch = "x86_64")]
 kernels!(compiled_for avx2, "avx2";);
 #[cfg(target_arch = "x86_64")]
+kernels!(compiled_for avx512vnni, "avx512f,avx512bw,avx512vl,avx512vnni";);
+#[cfg(target_arch = "x86_64")]
 kernels!(compiled_for avx512, "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni";);
 #[cfg(target_arch = "aarch64")]
 kernels!(compiled_for neon, "neon";);
@@ -233,6 +235,8 @@ macro_rules! level_backend {
                 match self.isa() {
                     #[cfg(target_arch = "x86_64")]
                     super::Isa::Avx2 => unsafe { avx2::$name($($arg),*) },
+                    #[cfg(target_arch = "x86_64")]
+                    super::Isa::Avx512Vnni => unsafe { avx512vnni::$name($($arg),*) },
                     #[cfg(target_arch = "x86_64")]
                     super::Isa::Avx512 => unsafe { avx512::$name($($arg),*) },
                     #[cfg(target_arch = "aarch64")]

@@ -43,10 +43,26 @@ impl BlockPtr {
             _ => BLOCK_UNITS,
         };
         Self {
-            digits: self.digits.map(|plane| plane.wrapping_add(BLOCK_UNITS * UNIT_DIGIT_BYTES * i)),
-            high: self.high.wrapping_add(BLOCK_UNITS * UNIT_HIGH_BYTES * i),
             scales: self.scales.wrapping_add(scales * i),
             q: self.q.wrapping_add(BLOCK * i),
+            ..self.planes_after(BLOCK_UNITS * i)
+        }
+    }
+
+    /// With the planes of so many units further on.
+    #[inline(always)]
+    pub(super) fn planes_after(&self, units: usize) -> Self {
+        // Not by `map`: what is called from functions for vector instructions has to be inlined,
+        // and closures that it passes on are not always.
+        let [first, second, third] = self.digits;
+        let bytes = units * UNIT_DIGIT_BYTES;
+        Self {
+            digits: [
+                first.wrapping_add(bytes),
+                second.wrapping_add(bytes),
+                third.wrapping_add(bytes),
+            ],
+            high: self.high.wrapping_add(units * UNIT_HIGH_BYTES),
             ..*self
         }
     }
@@ -85,15 +101,36 @@ impl<const ROWS: usize> Run<ROWS> {
     #[inline(always)]
     pub(super) fn new(w: &LaneView<'_>, x: &Activations<'_>, rows: [usize; ROWS]) -> Self {
         let (units, scales) = (units(w.cols()), w.group().scales_per_unit());
+        let [d0, d1, d2] = w.digits;
         let first = BlockPtr {
-            digits: w.digits.map(|plane| plane.as_ptr()),
+            digits: [d0.as_ptr(), d1.as_ptr(), d2.as_ptr()],
             high: w.high.as_ptr(),
             scales: w.group_scales.as_ptr(),
             q: x.q.as_ptr(),
             multipliers: x.multipliers.as_ptr(),
             units: BLOCK_UNITS,
         };
-        Self { first, before: rows.map(|r| r.min(w.rows() - 1) * units), units, scales }
+        let mut before = rows;
+        before.iter_mut().for_each(|row| *row = (*row).min(w.rows() - 1) * units);
+        Self { first, before, units, scales }
+    }
+
+    /// The first block of each row.
+    #[inline(always)]
+    pub(super) fn rows(&self) -> [BlockPtr; ROWS] {
+        self.blocks(0, self.first.multipliers)
+    }
+
+    /// Blocks of a row that have four units.
+    #[inline(always)]
+    pub(super) fn full_blocks(&self) -> usize {
+        self.units / BLOCK_UNITS
+    }
+
+    /// Units of a row after those.
+    #[inline(always)]
+    pub(super) fn units_left(&self) -> usize {
+        self.units % BLOCK_UNITS
     }
 
     /// Calls `each` for every stretch of blocks, in order, with their number and where the first of
@@ -108,7 +145,7 @@ impl<const ROWS: usize> Run<ROWS> {
         mut each: impl FnMut(usize, [BlockPtr; ROWS]),
     ) {
         let (multipliers, _) = x.multipliers.as_chunks::<BLOCK_UNITS>();
-        let full = self.units / BLOCK_UNITS;
+        let full = self.full_blocks();
         let mut b = 0;
         while let Some(first) = multipliers.get(b) {
             let most = full.saturating_sub(b).clamp(1, limit);
@@ -116,22 +153,26 @@ impl<const ROWS: usize> Run<ROWS> {
             while n < most && multipliers.get(b + n) == Some(first) {
                 n += 1;
             }
-            each(
-                n,
-                self.before.map(|before| {
-                    let unit = before + BLOCK_UNITS * b;
-                    BlockPtr {
-                        digits: self.first.digits.map(|p| p.wrapping_add(unit * UNIT_DIGIT_BYTES)),
-                        high: self.first.high.wrapping_add(unit * UNIT_HIGH_BYTES),
-                        scales: self.first.scales.wrapping_add(unit * self.scales),
-                        q: self.first.q.wrapping_add(BLOCK * b),
-                        multipliers: first.as_ptr(),
-                        units: (self.units - BLOCK_UNITS * b).min(BLOCK_UNITS),
-                    }
-                }),
-            );
+            each(n, self.blocks(b, first.as_ptr()));
             b += n;
         }
+    }
+
+    /// Block `b` of each row, whose multipliers those are.
+    #[inline(always)]
+    fn blocks(&self, b: usize, multipliers: *const u32) -> [BlockPtr; ROWS] {
+        let mut blocks = [self.first; ROWS];
+        for (block, before) in blocks.iter_mut().zip(self.before) {
+            let unit = before + BLOCK_UNITS * b;
+            *block = BlockPtr {
+                scales: self.first.scales.wrapping_add(unit * self.scales),
+                q: self.first.q.wrapping_add(BLOCK * b),
+                multipliers,
+                units: (self.units - BLOCK_UNITS * b).min(BLOCK_UNITS),
+                ..self.first.planes_after(unit)
+            };
+        }
+        blocks
     }
 }
 
@@ -168,7 +209,7 @@ pub(super) use for_lane;
 /// Row loop and choice of lane and group, the same for every instruction set: expects a function
 /// `dots::<LANE, GROUP, ROWS>(Run<ROWS>, &Activations) -> [i64; ROWS]` beside it, the sums with the
 /// codes, which is called for as many rows at a time as are named for ternary and for one, two and
-/// three digit planes, and for one, and `offset_dot`, the sum with 1 in their place.
+/// three digit planes, and `offset_dot`, the sum with 1 in their place.
 macro_rules! lane_matvec {
     ($features:literal, rows $ternary:literal $one:literal $two:literal $three:literal) => {
         #[target_feature(enable = $features)]
@@ -192,20 +233,14 @@ macro_rules! lane_matvec {
                         scalar::finish(w, r, dot, offset_dot(w.group(), w.scales_of(r), x), x)
                     };
                     let mut i = 0;
-                    let (several, single) = y.as_chunks_mut::<$rows>();
-                    for y in several {
-                        let run = Run::new(w, x, core::array::from_fn(|k| rows.at(i + k)));
-                        let dots = dots::<{ $lane }, { $group }, $rows>(run, x);
-                        for (y, dot) in y.iter_mut().zip(dots) {
-                            *y = finish(rows.at(i), dot);
-                            i += 1;
+                    for y in y.chunks_mut($rows) {
+                        let mut together = [0; $rows];
+                        together.iter_mut().enumerate().for_each(|(k, r)| *r = rows.at(i + k));
+                        let dots = dots::<{ $lane }, { $group }, $rows>(Run::new(w, x, together), x);
+                        for (y, (r, dot)) in y.iter_mut().zip(together.into_iter().zip(dots)) {
+                            *y = finish(r, dot);
                         }
-                    }
-                    for y in single {
-                        let run = Run::new(w, x, [rows.at(i)]);
-                        let [dot] = dots::<{ $lane }, { $group }, 1>(run, x);
-                        *y = finish(rows.at(i), dot);
-                        i += 1;
+                        i += $rows;
                     }
                 }};
             }

@@ -11,7 +11,7 @@
 //! modulo 2³², so nothing needs to be taken off the codes.
 
 use super::block::BlockPtr;
-use crate::digits::{BLOCK_UNITS, LaneView, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, units};
+use crate::digits::{BLOCK_UNITS, LaneView, units};
 
 /// Pairs of rows whose sums are kept in registers at a time; each has up to eight streams.
 pub(super) const PAIRS: usize = 16;
@@ -29,7 +29,9 @@ impl Pair {
     /// The block `b` blocks further on, which has that many units.
     #[inline(always)]
     pub(super) fn at<const GROUP: u8>(&self, b: usize, units: usize) -> Self {
-        Self { rows: self.rows.map(|row| BlockPtr { units, ..row.after::<GROUP>(b) }), ..*self }
+        let [first, second] = &self.rows;
+        let at = |row: &BlockPtr| BlockPtr { units, ..row.after::<GROUP>(b) };
+        Self { rows: [at(first), at(second)], ..*self }
     }
 
     /// The factors of the rows.
@@ -57,16 +59,18 @@ impl Tile {
     #[inline(always)]
     pub(super) fn new(view: &LaneView<'_>, rows: &[u32], q: &[i16]) -> Self {
         let (units, scales) = (units(view.cols()), view.group().scales_per_unit());
-        let row = |r: usize| {
-            let unit = r * units;
-            BlockPtr {
-                digits: view.digits.map(|p| p.as_ptr().wrapping_add(unit * UNIT_DIGIT_BYTES)),
-                high: view.high.as_ptr().wrapping_add(unit * UNIT_HIGH_BYTES),
-                scales: view.group_scales.as_ptr().wrapping_add(unit * scales),
-                q: core::ptr::null(),
-                multipliers: core::ptr::null(),
-                units: BLOCK_UNITS,
-            }
+        let [d0, d1, d2] = view.digits;
+        let first = BlockPtr {
+            digits: [d0.as_ptr(), d1.as_ptr(), d2.as_ptr()],
+            high: view.high.as_ptr(),
+            scales: view.group_scales.as_ptr(),
+            q: core::ptr::null(),
+            multipliers: core::ptr::null(),
+            units: BLOCK_UNITS,
+        };
+        let row = |r: usize| BlockPtr {
+            scales: first.scales.wrapping_add(r * units * scales),
+            ..first.planes_after(r * units)
         };
         let mut terms = rows.iter().zip(q).map(|(&r, &q)| (r as usize, q));
         let mut term = || match terms.next() {

@@ -12,6 +12,8 @@ pub enum Isa {
     Lut,
     /// x86-64 AVX2.
     Avx2,
+    /// x86-64 AVX-512 F, BW, VL with VNNI (Cascade Lake).
+    Avx512Vnni,
     /// x86-64 AVX-512 F, BW, VL with VBMI, VNNI and GFNI (Ice Lake, Zen 4 and later).
     Avx512,
     /// aarch64 Advanced SIMD.
@@ -24,10 +26,11 @@ pub enum Isa {
 
 impl Isa {
     /// Every instruction set, of all platforms.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Scalar,
         Self::Lut,
         Self::Avx2,
+        Self::Avx512Vnni,
         Self::Avx512,
         Self::Neon,
         Self::NeonDot,
@@ -40,6 +43,7 @@ impl Isa {
             Self::Scalar => "scalar",
             Self::Lut => "lut",
             Self::Avx2 => "avx2",
+            Self::Avx512Vnni => "avx512vnni",
             Self::Avx512 => "avx512",
             Self::Neon => "neon",
             Self::NeonDot => "neondot",
@@ -82,6 +86,14 @@ impl Level {
             target_feature = "gfni"
         )) {
             Self(Isa::Avx512)
+        } else if cfg!(all(
+            target_arch = "x86_64",
+            target_feature = "avx512f",
+            target_feature = "avx512bw",
+            target_feature = "avx512vl",
+            target_feature = "avx512vnni"
+        )) {
+            Self(Isa::Avx512Vnni)
         } else if cfg!(all(target_arch = "x86_64", target_feature = "avx2")) {
             Self(Isa::Avx2)
         } else if cfg!(all(target_arch = "aarch64", target_feature = "dotprod")) {

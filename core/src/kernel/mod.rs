@@ -10,6 +10,9 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, reason = "vector loads take pointers")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "vector loads take pointers")]
+mod avx512vnni;
 mod backend;
 #[cfg(any(
     target_arch = "x86_64",
@@ -37,6 +40,9 @@ mod scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 #[allow(unsafe_code, reason = "vector loads take pointers")]
 mod simd128;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "vector loads take pointers")]
+mod vnni;
 
 pub use backend::{Backend, Baseline, Lut, Scalar};
 pub use level::{Isa, Level};

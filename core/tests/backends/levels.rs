@@ -12,12 +12,16 @@ fn has(isa: Isa) -> bool {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => is_x86_feature_detected!("avx2"),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => {
+        Isa::Avx512Vnni => {
             is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512vbmi")
                 && is_x86_feature_detected!("avx512vnni")
+        }
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => {
+            has(Isa::Avx512Vnni)
+                && is_x86_feature_detected!("avx512vbmi")
                 && is_x86_feature_detected!("gfni")
         }
         #[cfg(target_arch = "aarch64")]

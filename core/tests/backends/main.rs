@@ -19,6 +19,7 @@ macro_rules! every_backend {
         every_backend!(scalar Scalar: $($property)+);
         every_backend!(lut Lut: $($property)+);
         every_backend!(avx2 Avx2: $($property)+);
+        every_backend!(avx512vnni Avx512Vnni: $($property)+);
         every_backend!(avx512 Avx512: $($property)+);
         every_backend!(neon Neon: $($property)+);
         every_backend!(neondot NeonDot: $($property)+);
