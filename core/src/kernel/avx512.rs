@@ -6,11 +6,11 @@
 //! their bits.
 
 use super::block::{BITS3, BITS5, BITS7, BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD};
-use super::combine::Tile;
+use super::combine::{Pair, Tile};
 use super::scalar;
 use super::vnni::{
-    Columns, added, bits, multiplied, offset_dot, plane, products, spread, ternary, trit_dots,
-    trits,
+    AHEAD, Columns, activations, added, bits, multiplied, offset_dot, plane, prefetch_pair, scaled,
+    spread, ternary, trit_dots, trits,
 };
 use crate::digits::{BLOCK, BLOCK_UNITS, LaneView};
 use crate::quant::Activations;
@@ -34,10 +34,10 @@ const fn rotation(p: usize, mask: u8) -> i64 {
 }
 
 /// Bits of a plane byte that the first `tiers` tiers have for position `p`.
-const fn tiers_mask(tiers: u32, p: u32) -> i8 {
+const fn tiers_mask(tiers: u32, p: usize) -> i8 {
     // Of the merged byte, rotated left by 2p: tier 0 has bits 5 and 4, tier 1 bits 3 and 2.
     let merged = (0x3Fu8 << (6 - 2 * tiers)) & 0x3F;
-    merged.rotate_left(2 * p) as i8
+    merged.rotate_left(2 * p as u32) as i8
 }
 
 /// Where a byte shuffle finds the bytes of the high plane for a block of `n` units: into byte
@@ -80,38 +80,32 @@ fn high_bits<const FULL: bool>(b: &BlockPtr) -> __m512i {
     _mm512_gf2p8affine_epi64_epi8::<0>(bit, _mm512_permutexvar_epi8(index, masks))
 }
 
-/// Seven-bit codes of the four positions; what the lane does not read is zero.
+/// Seven-bit codes of position `P`; what the lane does not read is zero.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
 #[inline]
-fn codes<const LANE: u8, const FULL: bool>(b: &BlockPtr) -> [__m512i; 4] {
+fn codes<const LANE: u8, const FULL: bool, const P: usize>(b: &BlockPtr) -> __m512i {
     // Where a tier is not read stands one that is; its bits are not rotated into the code.
     let lowest = if LANE & THIRD != 0 { 2 } else { usize::from(LANE & SECOND != 0) };
     let d2 = plane::<FULL>(b, lowest);
     let d1 = if LANE & SECOND != 0 { plane::<FULL>(b, 1) } else { d2 };
     let d0 = if LANE & FIRST != 0 { plane::<FULL>(b, 0) } else { d1 };
     let high = if LANE & FIRST != 0 { high_bits::<FULL>(b) } else { d0 };
-    // With one tier, positions 0 and 2 do not overlap, and neither do 1 and 3.
-    let pairs = [0, 1].map(|p| {
-        let mask = _mm512_set1_epi8(tiers_mask(1, p) | tiers_mask(1, p + 2));
-        _mm512_ternarylogic_epi32::<0xCA>(mask, d0, high)
-    });
-    macro_rules! position {
-        ($p:literal) => {{
-            // `a` where the mask of the first tiers has ones, else `b`.
-            let select = |tiers, a, b| {
-                let mask = _mm512_set1_epi8(tiers_mask(tiers, $p));
-                _mm512_ternarylogic_epi32::<0xCA>(mask, a, b)
-            };
-            let digits = match LANE {
-                BITS3 => pairs[$p % 2],
-                BITS5 => select(2, select(1, d0, d1), high),
-                BITS7 => select(3, select(2, select(1, d0, d1), d2), high),
-                _ if LANE == SECOND | THIRD => select(2, d1, d2),
-                _ => d1,
-            };
-            let rotation = const { rotation($p, bits(LANE)) };
-            _mm512_gf2p8affine_epi64_epi8::<0>(digits, _mm512_set1_epi64(rotation))
-        }};
-    }
-    [position!(0), position!(1), position!(2), position!(3)]
+    // `a` where the mask has ones, else `b`.
+    let select = |mask, a, b| _mm512_ternarylogic_epi32::<0xCA>(_mm512_set1_epi8(mask), a, b);
+    let digits = match LANE {
+        // With one tier, positions 0 and 2 do not overlap, and neither do 1 and 3.
+        BITS3 => select(const { tiers_mask(1, P % 2) | tiers_mask(1, P % 2 + 2) }, d0, high),
+        BITS5 => {
+            select(const { tiers_mask(2, P) }, select(const { tiers_mask(1, P) }, d0, d1), high)
+        }
+        BITS7 => {
+            let two =
+                select(const { tiers_mask(2, P) }, select(const { tiers_mask(1, P) }, d0, d1), d2);
+            select(const { tiers_mask(3, P) }, two, high)
+        }
+        _ if LANE == SECOND | THIRD => select(const { tiers_mask(2, P) }, d1, d2),
+        _ => d1,
+    };
+    let rotation = const { rotation(P, bits(LANE)) };
+    _mm512_gf2p8affine_epi64_epi8::<0>(digits, _mm512_set1_epi64(rotation))
 }

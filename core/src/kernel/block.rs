@@ -68,6 +68,31 @@ impl BlockPtr {
     }
 }
 
+/// Fetches the first lines of a row of a list: in a list rows are in no order, which no processor
+/// foresees. What is further on in a long row it does.
+#[inline(always)]
+pub(super) fn prefetch_row(w: &LaneView<'_>, row: usize) {
+    let unit = row * units(w.cols());
+    for plane in w.digits {
+        let first = plane.as_ptr().wrapping_add(unit * UNIT_DIGIT_BYTES);
+        prefetch(first);
+        prefetch(first.wrapping_add(64));
+    }
+    prefetch(w.high.as_ptr().wrapping_add(unit * UNIT_HIGH_BYTES));
+}
+
+/// Fetches a line of memory, where the architecture has an instruction for it.
+#[inline(always)]
+pub(super) fn prefetch(at: *const u8) {
+    // SAFETY: a prefetch reads nothing.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Blocks of ternary sums without group scales that fit: a 32-bit sum of the widest path takes
 /// four products of at most 192·127 a block.
 const TERNARY_LIMIT: usize = 1 << 14;
@@ -236,6 +261,11 @@ macro_rules! lane_matvec {
                     for y in y.chunks_mut($rows) {
                         let mut together = [0; $rows];
                         together.iter_mut().enumerate().for_each(|(k, r)| *r = rows.at(i + k));
+                        if let super::rows::Rows::Listed(rows) = rows {
+                            for &row in rows.iter().skip(i + $rows).take($rows) {
+                                super::block::prefetch_row(w, row as usize);
+                            }
+                        }
                         let dots = dots::<{ $lane }, { $group }, $rows>(Run::new(w, x, together), x);
                         for (y, (r, dot)) in y.iter_mut().zip(together.into_iter().zip(dots)) {
                             *y = finish(r, dot);

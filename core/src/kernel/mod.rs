@@ -19,6 +19,7 @@ mod backend;
     target_arch = "aarch64",
     all(target_arch = "wasm32", target_feature = "simd128")
 ))]
+#[allow(unsafe_code, reason = "a prefetch takes a pointer")]
 mod block;
 #[cfg(any(
     target_arch = "x86_64",

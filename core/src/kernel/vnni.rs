@@ -9,7 +9,7 @@ use crate::quant::Activations;
 use core::arch::x86_64::*;
 
 mod columns;
-pub(super) use columns::{Columns, trits};
+pub(super) use columns::{AHEAD, Columns, prefetch_pair, trits};
 
 /// The bits of a code that a lane reads.
 pub(super) const fn bits(lane: u8) -> u8 {
@@ -67,20 +67,6 @@ fn with_trits<const FULL: bool>([p0, p1, p2, p3]: [__m512i; 4], b: &BlockPtr) ->
         _mm512_dpbusd_epi32(sum, digits, activations(b, p))
     };
     [add(p0, 0), add(p1, 1), add(p2, 2), add(p3, 3)]
-}
-
-/// Σ code · q of a block of seven-bit codes, times group scales.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-#[inline]
-pub(super) fn products<const GROUP: u8, const FULL: bool>(
-    codes: [__m512i; 4],
-    b: &BlockPtr,
-) -> __m512i {
-    let add = |sum, p: usize| _mm512_dpbusd_epi32(sum, codes[p], activations(b, p));
-    let zero = _mm512_setzero_si512();
-    let low = add(add(zero, 0), 1);
-    let high = add(add(if GROUP == 32 { zero } else { low }, 2), 3);
-    scaled::<GROUP, FULL>(low, high, b)
 }
 
 /// 32-bit sums, those of unit `s` in 128-bit lane `s`, times its multiplier, as 64 bits.
@@ -157,7 +143,7 @@ pub(super) unsafe fn first_bytes<const FULL: bool>(bytes: *const u8, len: usize)
 /// Activations of position `p`.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn activations(b: &BlockPtr, p: usize) -> __m512i {
+pub(super) fn activations(b: &BlockPtr, p: usize) -> __m512i {
     // SAFETY: a block has 4 × 64 activations.
     unsafe { _mm512_loadu_si512(b.q.add(64 * p).cast()) }
 }
@@ -165,7 +151,11 @@ fn activations(b: &BlockPtr, p: usize) -> __m512i {
 /// `low · scale + high · scale'` for groups of 32; `high`, which holds both, for the others.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
-fn scaled<const GROUP: u8, const FULL: bool>(low: __m512i, high: __m512i, b: &BlockPtr) -> __m512i {
+pub(super) fn scaled<const GROUP: u8, const FULL: bool>(
+    low: __m512i,
+    high: __m512i,
+    b: &BlockPtr,
+) -> __m512i {
     if GROUP == 0 {
         return high;
     }
@@ -250,8 +240,8 @@ pub(super) fn offset_dot(group: Group, scales: &[u8], x: &Activations<'_>) -> i6
     _mm512_reduce_add_epi64(total)
 }
 
-/// The kernels of a set of instructions, all but one function: expects `codes::<LANE, FULL>(&BlockPtr)`
-/// beside it, the seven-bit codes of the four positions of a block, zero where the lane does not
+/// The kernels of a set of instructions, all but one function: expects `codes::<LANE, FULL, P>(&BlockPtr)`
+/// beside it, the seven-bit codes of position `P` of a block, zero where the lane does not
 /// read them.
 macro_rules! kernels {
     ($features:literal) => {
@@ -297,7 +287,13 @@ macro_rules! kernels {
             if LANE == TERNARY {
                 return ternary::<GROUP, FULL>(b);
             }
-            products::<GROUP, FULL>(codes::<LANE, FULL>(b), b)
+            let zero = _mm512_setzero_si512();
+            let low = _mm512_dpbusd_epi32(zero, codes::<LANE, FULL, 0>(b), activations(b, 0));
+            let low = _mm512_dpbusd_epi32(low, codes::<LANE, FULL, 1>(b), activations(b, 1));
+            let high = if GROUP == 32 { zero } else { low };
+            let high = _mm512_dpbusd_epi32(high, codes::<LANE, FULL, 2>(b), activations(b, 2));
+            let high = _mm512_dpbusd_epi32(high, codes::<LANE, FULL, 3>(b), activations(b, 3));
+            scaled::<GROUP, FULL>(low, high, b)
         }
 
         /// The sums of a tile over a block, see [`combine`](super::combine).
@@ -326,17 +322,35 @@ macro_rules! kernels {
             sums: &mut [i32; BLOCK],
         ) {
             let mut columns = Columns::zero();
-            for pair in tile.pairs() {
+            for (i, pair) in tile.pairs().iter().enumerate() {
+                if let Some(next) = tile.pairs().get(i + AHEAD) {
+                    prefetch_pair::<LANE, GROUP>(&next.at::<GROUP>(block, units));
+                }
                 let pair = pair.at::<GROUP>(block, units);
-                let [a, b] = &pair.rows;
-                let [a, b] = if LANE == TERNARY {
-                    [trits::<FULL>(a), trits::<FULL>(b)]
-                } else {
-                    [codes::<LANE, FULL>(a), codes::<LANE, FULL>(b)]
-                };
-                columns.add::<GROUP, FULL>(&pair, a, b);
+                let factors = columns.factors::<GROUP, FULL>(&pair);
+                add::<LANE, FULL, 0>(&mut columns, &pair, factors);
+                add::<LANE, FULL, 1>(&mut columns, &pair, factors);
+                add::<LANE, FULL, 2>(&mut columns, &pair, factors);
+                add::<LANE, FULL, 3>(&mut columns, &pair, factors);
             }
             columns.store::<LANE>(tile.zero, sums);
+        }
+
+        /// Adds position `P` of a pair of rows.
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn add<const LANE: u8, const FULL: bool, const P: usize>(
+            columns: &mut Columns,
+            pair: &Pair,
+            factors: [__m512i; 2],
+        ) {
+            let [a, b] = &pair.rows;
+            let (a, b) = if LANE == TERNARY {
+                (trits::<FULL, P>(a), trits::<FULL, P>(b))
+            } else {
+                (codes::<LANE, FULL, P>(a), codes::<LANE, FULL, P>(b))
+            };
+            columns.add::<P>(a, b, factors);
         }
     };
 }

@@ -1,6 +1,6 @@
 //! Sums of rows, a block of columns at a time.
 
-use super::super::block::{BlockPtr, TERNARY};
+use super::super::block::{BlockPtr, FIRST, SECOND, TERNARY, THIRD, prefetch};
 use super::super::combine::Pair;
 use super::{plane, scale_bytes};
 use crate::digits::{BLOCK, UNIT};
@@ -22,33 +22,31 @@ impl Columns {
         Self { products: [[zero; 4]; 4], factors: [zero; 2] }
     }
 
-    /// Adds a pair of rows whose codes are `a` and `b`.
+    /// Adds the factors of a pair of rows, and gives them for positions {0, 1} and {2, 3}.
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     #[inline]
-    pub(crate) fn add<const GROUP: u8, const FULL: bool>(
+    pub(crate) fn factors<const GROUP: u8, const FULL: bool>(
         &mut self,
         pair: &Pair,
-        a: [__m512i; 4],
-        b: [__m512i; 4],
-    ) {
-        let byte = _mm512_set1_epi16(0xFF);
+    ) -> [__m512i; 2] {
         let k = pair_factors::<GROUP, FULL>(pair);
         for (sum, k) in self.factors.iter_mut().zip(k) {
             *sum = _mm512_dpwssd_epi32(*sum, k, _mm512_set1_epi16(1));
         }
-        for (p, products) in self.products.iter_mut().enumerate() {
-            let first = _mm512_unpacklo_epi16(a[p], b[p]);
-            let last = _mm512_unpackhi_epi16(a[p], b[p]);
-            let codes = [
-                _mm512_and_si512(first, byte),
-                _mm512_srli_epi16::<8>(first),
-                _mm512_and_si512(last, byte),
-                _mm512_srli_epi16::<8>(last),
-            ];
-            for (sum, codes) in products.iter_mut().zip(codes) {
-                *sum = _mm512_dpwssd_epi32(*sum, codes, k[p / 2]);
-            }
-        }
+        k
+    }
+
+    /// Adds position `P` of a pair of rows whose codes are `a` and `b`.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    #[inline]
+    pub(crate) fn add<const P: usize>(&mut self, a: __m512i, b: __m512i, factors: [__m512i; 2]) {
+        let (byte, k) = (_mm512_set1_epi16(0xFF), factors[P / 2]);
+        let (first, last) = (_mm512_unpacklo_epi16(a, b), _mm512_unpackhi_epi16(a, b));
+        let [p0, p1, p2, p3] = &mut self.products[P];
+        *p0 = _mm512_dpwssd_epi32(*p0, _mm512_and_si512(first, byte), k);
+        *p1 = _mm512_dpwssd_epi32(*p1, _mm512_srli_epi16::<8>(first), k);
+        *p2 = _mm512_dpwssd_epi32(*p2, _mm512_and_si512(last, byte), k);
+        *p3 = _mm512_dpwssd_epi32(*p3, _mm512_srli_epi16::<8>(last), k);
     }
 
     /// Σ k · value of each column in order, where a value is a code, or two, less `zero`.
@@ -107,16 +105,38 @@ fn pair_factors<const GROUP: u8, const FULL: bool>(pair: &Pair) -> [__m512i; 2] 
     if GROUP == 32 { [factors(0, 2), factors(1, 2)] } else { [factors(0, 1); 2] }
 }
 
-/// Ternary codes of the four positions.
+/// Pairs of rows that are on their way from memory while one is added: rows are listed in no order,
+/// which no processor foresees.
+pub(crate) const AHEAD: usize = 4;
+
+/// Fetches the planes that a lane reads of a pair of rows.
+#[inline(always)]
+pub(crate) fn prefetch_pair<const LANE: u8, const GROUP: u8>(pair: &Pair) {
+    for row in &pair.rows {
+        for (tier, plane) in [FIRST, SECOND, THIRD].into_iter().zip(row.digits) {
+            if LANE & tier != 0 || LANE == TERNARY && tier == FIRST {
+                prefetch(plane);
+            }
+        }
+        if LANE & FIRST != 0 {
+            prefetch(row.high);
+        }
+        if GROUP != 0 {
+            prefetch(row.scales);
+        }
+    }
+}
+
+/// Ternary codes of position `P`.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
-pub(crate) fn trits<const FULL: bool>(b: &BlockPtr) -> [__m512i; 4] {
+pub(crate) fn trits<const FULL: bool, const P: usize>(b: &BlockPtr) -> __m512i {
     let v = plane::<FULL>(b, 0);
-    let mask = _mm512_set1_epi8(3);
-    [
-        _mm512_and_si512(v, mask),
-        _mm512_and_si512(_mm512_srli_epi16::<2>(v), mask),
-        _mm512_and_si512(_mm512_srli_epi16::<4>(v), mask),
-        _mm512_and_si512(_mm512_srli_epi16::<6>(v), mask),
-    ]
+    let digits = match P {
+        0 => v,
+        1 => _mm512_srli_epi16::<2>(v),
+        2 => _mm512_srli_epi16::<4>(v),
+        _ => _mm512_srli_epi16::<6>(v),
+    };
+    _mm512_and_si512(digits, _mm512_set1_epi8(3))
 }

@@ -255,25 +255,32 @@ fn distribute(scores: &[f32], limits: [Limit; 3], rows: &mut [u32]) -> Counts {
     counts
 }
 
-/// Lists the neurons above one limit; how many there are. Without a branch on what is chosen.
+/// Lists the neurons above one limit; how many there are.
 fn above(scores: &[f32], limit: Limit, rows: &mut [u32]) -> usize {
-    let mut len = 0;
-    let mut list = |i: u32, chosen: bool| {
-        if let Some(row) = rows.get_mut(len) {
-            *row = i;
-        }
-        len += usize::from(chosen);
-    };
     // Zero is below every limit.
     let mut equal = if limit.bits == 0 { 0 } else { limit.equal };
-    let bits = (0..).zip(scores.iter().map(|score| score.to_bits()));
-    if equal == 0 {
-        bits.for_each(|(i, bits)| list(i, bits > limit.bits));
-    } else {
-        for (i, bits) in bits {
-            let among = bits == limit.bits && equal > 0;
-            equal -= usize::from(among);
-            list(i, among || bits > limit.bits);
+    let mut len = 0;
+    for (first, scores) in (0..).step_by(32).zip(scores.chunks(32)) {
+        let mut keys = [0; 32];
+        keys.iter_mut().zip(scores).for_each(|(key, score)| *key = score.to_bits());
+        // A bit for each, so that what is not chosen costs no branch.
+        let mut chosen = 0u32;
+        for (i, &key) in keys.iter().enumerate() {
+            chosen |= u32::from(key > limit.bits) << i;
+        }
+        if equal > 0 {
+            for (i, _) in keys.iter().enumerate().filter(|(_, key)| **key == limit.bits).take(equal)
+            {
+                chosen |= 1 << i;
+                equal -= 1;
+            }
+        }
+        while chosen != 0 {
+            if let Some(row) = rows.get_mut(len) {
+                *row = first + chosen.trailing_zeros();
+            }
+            len += 1;
+            chosen &= chosen - 1;
         }
     }
     len
