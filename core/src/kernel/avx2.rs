@@ -277,6 +277,13 @@ fn high_bits<const FULL: bool>(b: &BlockPtr, half: usize, p: usize) -> __m256i {
     _mm256_sign_epi8(_mm256_set1_epi64x(0xC040_4040_4040_4040u64 as i64), bytes)
 }
 
+/// The product of a row from the sum of its codes.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn finish<P: scalar::Product>(w: &LaneView<'_>, r: usize, dot: i64, x: &Activations<'_>) -> P {
+    scalar::finish(w, r, dot, offset_dot(w.group(), w.scales_of(r), x), x)
+}
+
 /// `Σ group scale · multiplier · Σ q`, eight units at a time.
 #[target_feature(enable = "avx2")]
 #[inline]

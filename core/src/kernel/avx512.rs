@@ -9,8 +9,8 @@ use super::block::{BITS3, BITS5, BITS7, BlockPtr, FIRST, Run, SECOND, TERNARY, T
 use super::combine::{Pair, Tile};
 use super::scalar;
 use super::vnni::{
-    AHEAD, Columns, activations, added, bits, multiplied, offset_dot, plane, prefetch_pair, scaled,
-    spread, ternary, trit_dots, trits,
+    AHEAD, Columns, activations, added, bits, finish, multiplied, offsets, plane, prefetch_pair,
+    scaled, spread, ternary, trit_dots, trits,
 };
 use crate::digits::{BLOCK, BLOCK_UNITS, LaneView};
 use crate::quant::Activations;

@@ -7,7 +7,7 @@ use super::block::{BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD};
 use super::combine::{Pair, Tile};
 use super::scalar;
 use super::vnni::{
-    AHEAD, Columns, activations, added, bits, first_bytes, multiplied, offset_dot, plane,
+    AHEAD, Columns, activations, added, bits, finish, first_bytes, multiplied, offsets, plane,
     prefetch_pair, scaled, spread, ternary, trit_dots, trits,
 };
 use crate::digits::{BLOCK, BLOCK_UNITS, LaneView};

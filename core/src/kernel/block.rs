@@ -119,6 +119,8 @@ pub(super) struct Run<const ROWS: usize> {
     units: usize,
     /// Scale bytes of a unit.
     scales: usize,
+    /// What is taken off the steps of a code.
+    zero: i32,
 }
 
 impl<const ROWS: usize> Run<ROWS> {
@@ -137,13 +139,20 @@ impl<const ROWS: usize> Run<ROWS> {
         };
         let mut before = rows;
         before.iter_mut().for_each(|row| *row = (*row).min(w.rows() - 1) * units);
-        Self { first, before, units, scales }
+        Self { first, before, units, scales, zero: w.zero() }
     }
 
     /// The first block of each row.
     #[inline(always)]
     pub(super) fn rows(&self) -> [BlockPtr; ROWS] {
         self.blocks(0, self.first.multipliers)
+    }
+
+    /// What is taken off the steps of a code to give its value.
+    #[inline(always)]
+    #[allow(dead_code, reason = "for instruction sets that take it off each block")]
+    pub(super) fn zero(&self) -> i32 {
+        self.zero
     }
 
     /// Blocks of a row that have four units.
@@ -234,7 +243,7 @@ pub(super) use for_lane;
 /// Row loop and choice of lane and group, the same for every instruction set: expects a function
 /// `dots::<LANE, GROUP, ROWS>(Run<ROWS>, &Activations) -> [i64; ROWS]` beside it, the sums with the
 /// codes, which is called for as many rows at a time as are named for ternary and for one, two and
-/// three digit planes, and `offset_dot`, the sum with 1 in their place.
+/// three digit planes, and `finish(&LaneView, row, dot, &Activations)`, the product from such a sum.
 macro_rules! lane_matvec {
     ($features:literal, rows $ternary:literal $one:literal $two:literal $three:literal) => {
         #[target_feature(enable = $features)]
@@ -251,11 +260,11 @@ macro_rules! lane_matvec {
             }
             macro_rules! rows {
                 ($lane:expr, $group:expr, $rows:literal) => {{
-                    let finish = |r: usize, dot: i64| {
+                    let product = |r: usize, dot: i64| {
                         if r >= w.rows() {
                             return P::ZERO;
                         }
-                        scalar::finish(w, r, dot, offset_dot(w.group(), w.scales_of(r), x), x)
+                        finish(w, r, dot, x)
                     };
                     let mut i = 0;
                     for y in y.chunks_mut($rows) {
@@ -268,7 +277,7 @@ macro_rules! lane_matvec {
                         }
                         let dots = dots::<{ $lane }, { $group }, $rows>(Run::new(w, x, together), x);
                         for (y, (r, dot)) in y.iter_mut().zip(together.into_iter().zip(dots)) {
-                            *y = finish(r, dot);
+                            *y = product(r, dot);
                         }
                         i += $rows;
                     }

@@ -3,7 +3,7 @@
 use super::block::Run;
 pub(super) use super::neon::combine;
 use super::neon::unit_dots;
-use super::scalar::{self, offset_dot};
+use super::scalar::{self, finish_codes as finish};
 use crate::digits::LaneView;
 use crate::quant::Activations;
 

@@ -20,7 +20,7 @@ pub(crate) fn matvec<P: Product>(
     for (i, y) in y.iter_mut().enumerate() {
         let r = rows.at(i);
         *y = if r < w.rows() && x.len() == w.cols() {
-            finish(w, r, code_dot(w.row(r), x), offset_dot(w.group(), w.scales_of(r), x), x)
+            finish_codes(w, r, code_dot(w.row(r), x), x)
         } else {
             P::ZERO
         };
@@ -98,7 +98,24 @@ pub(crate) fn finish<P: Product>(
     x: &Activations<'_>,
 ) -> P {
     let step = if w.lane() == PrecisionLane::Ternary { 1 } else { 2 };
-    P::of(step * dot - i64::from(w.zero()) * offset, w.row_scale(r) * x.step())
+    product(w, r, step * dot - i64::from(w.zero()) * offset, x)
+}
+
+/// The product of row `r` from `Σ group_scale · value(code) · multiplier · q`.
+#[inline(always)]
+pub(crate) fn product<P: Product>(w: &LaneView<'_>, r: usize, sum: i64, x: &Activations<'_>) -> P {
+    P::of(sum, w.row_scale(r) * x.step())
+}
+
+/// [`finish`] with the offset that the activations' sums give.
+#[inline(always)]
+pub(crate) fn finish_codes<P: Product>(
+    w: &LaneView<'_>,
+    r: usize,
+    dot: i64,
+    x: &Activations<'_>,
+) -> P {
+    finish(w, r, dot, offset_dot(w.group(), w.scales_of(r), x), x)
 }
 
 /// `Σ group_scale · multiplier · Σ q`, from the sums that were made with the activations.

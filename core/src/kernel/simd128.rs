@@ -7,7 +7,7 @@
 
 use super::block::{BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD, limit};
 use super::combine::Tile;
-use super::scalar::{self, offset_dot};
+use super::scalar::{self, finish_codes as finish};
 use crate::digits::{BLOCK, BLOCK_UNITS, LaneView, UNIT};
 use crate::quant::Activations;
 use core::arch::wasm32::*;

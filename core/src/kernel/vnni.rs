@@ -4,7 +4,8 @@
 //! Seven-bit codes and activations are multiplied and added by `vpdpbusd`.
 
 use super::block::{BlockPtr, FIRST, Run, SECOND, TERNARY, THIRD, limit};
-use crate::digits::{BLOCK_UNITS, Group};
+use super::scalar::{self, Product};
+use crate::digits::{BLOCK_UNITS, Group, LaneView};
 use crate::quant::Activations;
 use core::arch::x86_64::*;
 
@@ -148,17 +149,23 @@ pub(super) fn activations(b: &BlockPtr, p: usize) -> __m512i {
     unsafe { _mm512_loadu_si512(b.q.add(64 * p).cast()) }
 }
 
-/// `low · scale + high · scale'` for groups of 32; `high`, which holds both, for the others.
+/// Magnitude of a code, and of an activation, at most.
+const LARGEST: u32 = 127;
+
+// The two 32-bit sums of a 64-bit lane are added: 32 products of twice a code, and the offset of 64.
+const _: () = assert!((2 * 32 + 64) * LARGEST * LARGEST * 255 < 1 << 31);
+
+/// `(low − offset) · scale + (high − offset') · scale'` for groups of 32; for those of 64 the second
+/// term, where `high` holds both.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
 pub(super) fn scaled<const GROUP: u8, const FULL: bool>(
     low: __m512i,
     high: __m512i,
+    offsets: [__m512i; 2],
     b: &BlockPtr,
 ) -> __m512i {
-    if GROUP == 0 {
-        return high;
-    }
+    let (low, high) = (_mm512_sub_epi32(low, offsets[0]), _mm512_sub_epi32(high, offsets[1]));
     // Byte `first + step·s` into the low byte of each dword of lane s; 0x80 clears the others.
     let spread = |first: u32, step: u32| {
         let [a, b, c, d] = [0, 1, 2, 3].map(|s| (0x8080_8000 | (first + step * s)) as i32);
@@ -175,10 +182,13 @@ pub(super) fn scaled<const GROUP: u8, const FULL: bool>(
     }
 }
 
-/// Σ code · q · group scale for ternary codes.
+/// Σ value(code) · q · group scale for ternary codes.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
-pub(super) fn ternary<const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __m512i {
+pub(super) fn ternary<const GROUP: u8, const FULL: bool>(
+    b: &BlockPtr,
+    offsets: [__m512i; 2],
+) -> __m512i {
     let v = plane::<FULL>(b, 0);
     let w = _mm512_srli_epi16::<4>(v);
     let (first, second) = (_mm512_set1_epi8(0x03), _mm512_set1_epi8(0x0C));
@@ -192,52 +202,43 @@ pub(super) fn ternary<const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __m512
         let p3 = _mm512_dpbusd_epi32(zero, c3, x(3));
         let low = _mm512_add_epi32(p0, _mm512_srai_epi32::<2>(p1));
         let high = _mm512_add_epi32(p2, _mm512_srai_epi32::<2>(p3));
-        scaled::<GROUP, FULL>(low, high, b)
+        scaled::<GROUP, FULL>(low, high, offsets, b)
     } else {
         let ones = _mm512_dpbusd_epi32(p0, c2, x(2));
         let fours = _mm512_dpbusd_epi32(p1, c3, x(3));
-        scaled::<GROUP, FULL>(zero, _mm512_add_epi32(ones, _mm512_srai_epi32::<2>(fours)), b)
+        let all = _mm512_add_epi32(ones, _mm512_srai_epi32::<2>(fours));
+        scaled::<GROUP, FULL>(zero, all, offsets, b)
     }
 }
 
-/// `Σ group scale · multiplier · Σ q`, sixteen units at a time.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+/// The product of a row from its sum: with the values where there are group scales, else with the
+/// codes.
+#[inline(always)]
+pub(super) fn finish<P: Product>(w: &LaneView<'_>, r: usize, dot: i64, x: &Activations<'_>) -> P {
+    if w.group() == Group::Row {
+        return scalar::finish(w, r, dot, x.total, x);
+    }
+    scalar::product(w, r, dot, x)
+}
+
+/// `zero · Σ q` of the half units of a block, in places of the lanes of their units: of positions
+/// {0, 1} and {2, 3} for groups of 32, of all in the second for groups of 64.
+#[target_feature(enable = "avx512f")]
 #[inline]
-pub(super) fn offset_dot(group: Group, scales: &[u8], x: &Activations<'_>) -> i64 {
-    if group == Group::Row {
-        return x.total;
-    }
-    let units = x.multipliers.len().min(scales.len() / group.scales_per_unit());
-    let mut total = _mm512_setzero_si512();
-    for first in (0..units).step_by(16) {
-        let n = (units - first).min(16);
-        let (each, both) = (((1u32 << n) - 1) as u16, ((1u64 << (2 * n)) - 1) as u32);
-        // SAFETY: from `first` on there are at least `n` multipliers, 2·n sums of half units and n
-        // or 2·n scales; the masks read no more.
-        let (multipliers, sums, scales) = unsafe {
-            let sums = x.sums.as_ptr().add(2 * first);
-            let scales = scales.as_ptr().add(group.scales_per_unit() * first).cast();
-            (
-                _mm512_maskz_loadu_epi32(each, x.multipliers.as_ptr().add(first).cast()),
-                _mm512_maskz_loadu_epi16(both, sums),
-                match group {
-                    Group::G64 => _mm256_castsi128_si256(_mm_maskz_loadu_epi8(each, scales)),
-                    _ => _mm256_maskz_loadu_epi8(both, scales),
-                },
-            )
-        };
-        // At most 2 · 255 · 4064 in a unit.
-        let sums = if group == Group::G64 {
-            let sums = _mm512_madd_epi16(sums, _mm512_set1_epi16(1));
-            _mm512_mullo_epi32(sums, _mm512_cvtepu8_epi32(_mm256_castsi256_si128(scales)))
-        } else {
-            _mm512_madd_epi16(sums, _mm512_cvtepu8_epi16(scales))
-        };
-        let odd = |v| _mm512_srli_epi64::<32>(v);
-        total = _mm512_add_epi64(total, _mm512_mul_epi32(sums, multipliers));
-        total = _mm512_add_epi64(total, _mm512_mul_epi32(odd(sums), odd(multipliers)));
-    }
-    _mm512_reduce_add_epi64(total)
+pub(super) fn offsets<const GROUP: u8>(
+    zero: i32,
+    x: &Activations<'_>,
+    block: usize,
+) -> [__m512i; 2] {
+    let none = [_mm512_setzero_si512(); 2];
+    let (sums, _) = x.sums.as_chunks::<{ 2 * BLOCK_UNITS }>();
+    let Some(sums) = sums.get(block).filter(|_| GROUP != 0) else { return none };
+    // SAFETY: eight numbers of 16 bits.
+    let sums = unsafe { _mm_loadu_si128(sums.as_ptr().cast()) };
+    // At most 128 · 4064.
+    let products = _mm512_mul_epi32(_mm512_cvtepi16_epi64(sums), _mm512_set1_epi64(zero.into()));
+    let at = |dwords| _mm512_maskz_mov_epi32(dwords, products);
+    if GROUP == 32 { [at(0x1111), at(0x4444)] } else { [none[0], at(0x5555)] }
 }
 
 /// The kernels of a set of instructions, all but one function: expects `codes::<LANE, FULL, P>(&BlockPtr)`
@@ -248,7 +249,8 @@ macro_rules! kernels {
         super::block::lane_matvec!($features, rows 4 4 4 4);
         super::combine::combine!($features);
 
-        /// Σ group scale · multiplier · Σ code · q for each row.
+        /// Σ group scale · multiplier · Σ value(code) · q for each row; without group scales, with the
+        /// codes in place of their values.
         #[target_feature(enable = $features)]
         #[inline]
         fn dots<const LANE: u8, const GROUP: u8, const ROWS: usize>(
@@ -263,29 +265,33 @@ macro_rules! kernels {
             let (multipliers, _) = x.multipliers.as_chunks::<BLOCK_UNITS>();
             let (full, rest) = multipliers.split_at(run.full_blocks().min(multipliers.len()));
             for (b, multipliers) in full.iter().enumerate() {
-                let multipliers = spread(multipliers);
+                let (multipliers, offsets) = (spread(multipliers), offsets::<GROUP>(run.zero(), x, b));
                 for k in 0..ROWS {
-                    let sums = block::<LANE, GROUP, true>(&rows[k].after::<GROUP>(b));
+                    let sums = block::<LANE, GROUP, true>(&rows[k].after::<GROUP>(b), offsets);
                     totals[k] = _mm512_add_epi64(totals[k], multiplied(sums, multipliers));
                 }
             }
             if let Some(multipliers) = rest.first() {
-                let multipliers = spread(multipliers);
+                let b = full.len();
+                let (multipliers, offsets) = (spread(multipliers), offsets::<GROUP>(run.zero(), x, b));
                 for k in 0..ROWS {
-                    let last = BlockPtr { units: run.units_left(), ..rows[k].after::<GROUP>(full.len()) };
-                    let sums = block::<LANE, GROUP, false>(&last);
+                    let last = BlockPtr { units: run.units_left(), ..rows[k].after::<GROUP>(b) };
+                    let sums = block::<LANE, GROUP, false>(&last, offsets);
                     totals[k] = _mm512_add_epi64(totals[k], multiplied(sums, multipliers));
                 }
             }
             added(totals)
         }
 
-        /// Σ group scale · code · q of the units of a block, which may be FULL or not.
+        /// The terms of [`dots`] of a block, which may be FULL or not, before multipliers.
         #[target_feature(enable = $features)]
         #[inline]
-        fn block<const LANE: u8, const GROUP: u8, const FULL: bool>(b: &BlockPtr) -> __m512i {
+        fn block<const LANE: u8, const GROUP: u8, const FULL: bool>(
+            b: &BlockPtr,
+            offsets: [__m512i; 2],
+        ) -> __m512i {
             if LANE == TERNARY {
-                return ternary::<GROUP, FULL>(b);
+                return ternary::<GROUP, FULL>(b, offsets);
             }
             let zero = _mm512_setzero_si512();
             let low = _mm512_dpbusd_epi32(zero, codes::<LANE, FULL, 0>(b), activations(b, 0));
@@ -293,7 +299,11 @@ macro_rules! kernels {
             let high = if GROUP == 32 { zero } else { low };
             let high = _mm512_dpbusd_epi32(high, codes::<LANE, FULL, 2>(b), activations(b, 2));
             let high = _mm512_dpbusd_epi32(high, codes::<LANE, FULL, 3>(b), activations(b, 3));
-            scaled::<GROUP, FULL>(low, high, b)
+            if GROUP == 0 {
+                return high;
+            }
+            let twice = |sum| _mm512_add_epi32(sum, sum);
+            scaled::<GROUP, FULL>(twice(low), twice(high), offsets, b)
         }
 
         /// The sums of a tile over a block, see [`combine`](super::combine).
