@@ -382,6 +382,11 @@ impl<'a> LaneView<'a> {
             + size_of_val(self.row_scales)
     }
 
+    /// The f32 scales of the rows.
+    pub(crate) fn row_scales(&self) -> &'a [f32] {
+        self.row_scales
+    }
+
     /// The f32 scale of a row (0 past the end).
     pub fn row_scale(&self, row: usize) -> f32 {
         self.row_scales.get(row).copied().unwrap_or(0.0)

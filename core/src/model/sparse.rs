@@ -9,11 +9,9 @@ use crate::gguf::Gguf;
 use crate::kernel::{Backend, Pool};
 use crate::lane::PrecisionLane;
 use crate::nn::{
-    Activation, FullGate, Linear, LinearError, LowRank, Magnitude, Neurons, Predictor, Selection,
-    SparseReads, SparseScratch, SparsityConfig, Tier0,
+    Activation, FullGate, Linear, LinearError, LowRank, Magnitude, NeuronRows, Neurons, Predictor,
+    Selection, SparseReads, SparseScratch, SparsityConfig, Tier0,
 };
-#[cfg(feature = "stored")]
-use crate::nn::{MAX_PARTS, StoredNeurons, StoredPredictor, StoredRows};
 use crate::quant::ActivationsBuf;
 
 /// Whether such blocks are compiled in; a model that has them is refused where they are not.
@@ -179,17 +177,6 @@ impl<'m> Sparse<'m> {
         }
     }
 
-    /// The same for blocks that stay in their file.
-    #[cfg(feature = "stored")]
-    fn stored_predictor(&self, kind: PredictorKind) -> StoredPredictor<'_> {
-        match (kind, &self.low_rank) {
-            (PredictorKind::LowRank, Some(low_rank)) => StoredPredictor::LowRank(low_rank),
-            (PredictorKind::Magnitude, _) => StoredPredictor::Magnitude,
-            (PredictorKind::FullGate, _) => StoredPredictor::FullGate,
-            (kind, _) => StoredPredictor::Tier0 { gate_only: kind == PredictorKind::Tier0Gate },
-        }
-    }
-
     /// What a mode selects: a share of the neurons is a threshold where magnitudes are cut.
     fn config(&self, mode: FeedForwardMode) -> SparsityConfig {
         match (mode.predictor, &self.magnitude, mode.config.selection()) {
@@ -208,7 +195,7 @@ fn in_memory(linear: Linear<'_>) -> Option<DigitMatrix<'_>> {
         #[cfg(feature = "stored")]
         Linear::Stored { matrix, source } => {
             let lane = matrix.top_lane();
-            let mut parts = [&[][..]; MAX_PARTS];
+            let mut parts = [&[][..]; crate::nn::MAX_PARTS];
             for (to, extent) in parts.iter_mut().zip(matrix.extents(lane, 0..matrix.rows()).ok()?) {
                 if extent.len > 0 {
                     *to = source.resident(extent)?;
@@ -236,41 +223,19 @@ impl<'m> Layer<'m> {
         }
     }
 
-    /// The block, where its matrices are in memory.
+    /// The block, where it is stored by neuron.
     fn by_neuron(&self, activation: Activation) -> Option<SparseLayer<'m>> {
         let sparse = self.sparse?;
         let neurons = Neurons {
-            gate: self.ffn_gate.digits()?,
+            gate: NeuronRows::of(&self.ffn_gate)?,
             gate_bias: None,
             activation,
-            up: Some(self.ffn_up.digits()?),
-            down: self.ffn_down.digits()?,
+            up: Some(NeuronRows::of(&self.ffn_up)?),
+            down: NeuronRows::of(&self.ffn_down)?,
             down_bias: None,
             importance: sparse.importance,
         };
         Some(SparseLayer { neurons, sparse })
-    }
-
-    /// The same, where its matrices are in a file.
-    #[cfg(feature = "stored")]
-    fn stored_neurons(
-        &self,
-        activation: Activation,
-        kind: PredictorKind,
-    ) -> Option<(StoredNeurons<'m>, &Sparse<'m>)> {
-        let sparse = self.sparse.as_ref()?;
-        let stored = |linear: &Linear<'m>| match *linear {
-            Linear::Stored { matrix, source } => Some(StoredRows { matrix, source }),
-            _ => None,
-        };
-        let block = StoredNeurons {
-            gate: stored(&self.ffn_gate)?,
-            up: stored(&self.ffn_up)?,
-            down: stored(&self.ffn_down)?,
-            activation,
-            importance: sparse.importance(kind),
-        };
-        Some((block, sparse))
     }
 
     /// Runs the block on `x` if it is stored by neuron; what it read.
@@ -299,20 +264,12 @@ impl<'m> Layer<'m> {
             q: &mut *buffers.q,
             inner: ActivationsBuf::new(q, multipliers, sums),
         };
-        #[cfg(feature = "stored")]
-        if let Some((block, sparse)) = self.stored_neurons(activation, mode.predictor) {
-            let predictor = sparse.stored_predictor(mode.predictor);
-            let (config, scratch) = (sparse.config(mode), &mut scratch);
-            let reads =
-                block.forward(backend, pool, lane, predictor, config, x, integers, scratch, y);
-            return reads.map(Some);
-        }
         let Some(block) = self.by_neuron(activation) else { return Ok(None) };
         block.forward(backend, pool, lane, mode, x, integers, &mut scratch, y).map(Some)
     }
 }
 
-/// A feed-forward block in memory of a model that stores it by neuron, with its predictors.
+/// A feed-forward block of a model that stores it by neuron, with its predictors.
 #[derive(Clone, Copy, Debug)]
 pub struct SparseLayer<'m> {
     neurons: Neurons<'m>,
@@ -351,7 +308,7 @@ impl SparseLayer<'_> {
 }
 
 impl<'m> Weights<'_, 'm> {
-    /// The feed-forward block of a layer, where the file stores it by neuron and it is in memory.
+    /// The feed-forward block of a layer, where the file stores it by neuron.
     pub fn sparse_layer(&self, layer: usize) -> Option<SparseLayer<'m>> {
         self.layers.get(layer)?.by_neuron(self.header().activation)
     }

@@ -18,11 +18,10 @@ pub use linear::{Input, Linear, LinearError};
 pub use norm::{NormError, layer_norm, rms_norm, softmax};
 pub use rope::Rope;
 pub use sparse::{
-    FullGate, Known, LowRank, LowRankColumns, Magnitude, MarginTier0, Neurons, Predictor,
-    PredictorInput, Selection, SelectionError, SparseReads, SparseScratch, SparsityConfig, Tier0,
+    FullGate, Known, LowRank, LowRankColumns, Magnitude, MarginTier0, NeuronRows, Neurons,
+    Predictor, PredictorInput, Selection, SelectionError, SparseReads, SparseScratch,
+    SparsityConfig, Tier0,
 };
-#[cfg(feature = "stored")]
-pub use sparse::{StoredNeurons, StoredPredictor, StoredRows};
 #[cfg(feature = "stored")]
 pub use stored::{EachListed, EachPiece, Extent, MAX_PARTS, RowSource, StoredMatrix, StoredParts};
 

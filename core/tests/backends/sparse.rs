@@ -8,8 +8,8 @@ use trilane_core::error::ShapeError;
 use trilane_core::kernel::{Backend, Level, Scalar, Serial};
 use trilane_core::lane::{PrecisionLane, dequantize_row};
 use trilane_core::nn::{
-    Activation, FullGate, LinearError, LowRank, LowRankColumns, MarginTier0, Neurons, Predictor,
-    Selection, SparseReads, SparseScratch, SparsityConfig, Tier0,
+    Activation, FullGate, LinearError, LowRank, LowRankColumns, MarginTier0, NeuronRows, Neurons,
+    Predictor, Selection, SparseReads, SparseScratch, SparsityConfig, Tier0,
 };
 use trilane_core::quant::{ActivationsBuf, activation_lens};
 
@@ -73,11 +73,11 @@ impl Block {
 
     fn neurons<'m>(&'m self, up: Option<DigitMatrix<'m>>) -> Neurons<'m> {
         Neurons {
-            gate: self.gate.matrix(),
+            gate: self.gate.matrix().into(),
             gate_bias: Some(&self.bias),
             activation: self.activation,
-            up,
-            down: self.down.matrix(),
+            up: up.map(NeuronRows::from),
+            down: self.down.matrix().into(),
             down_bias: None,
             importance: &self.importance,
         }

@@ -160,11 +160,11 @@ impl Layer {
             _ => &tier0,
         };
         let block = Neurons {
-            gate: self.gate.get(),
+            gate: self.gate.get().into(),
             gate_bias: Some(&self.gate_bias),
             activation: self.activation,
             up: None,
-            down: self.down.get(),
+            down: self.down.get().into(),
             down_bias: Some(&self.down_bias),
             importance: &self.importance,
         };

@@ -7,8 +7,8 @@ use trilane_core::kernel::{Backend, Serial};
 use trilane_core::lane::PrecisionLane;
 use trilane_core::model::{Digest, ModelError};
 use trilane_core::nn::{
-    Activation, FullGate, LinearError, LowRank, Magnitude, Neurons, Predictor, Selection,
-    SelectionError, SparseScratch, SparsityConfig, Tier0,
+    Activation, FullGate, LinearError, LowRank, Magnitude, NeuronRows, Neurons, Predictor,
+    Selection, SelectionError, SparseScratch, SparsityConfig, Tier0,
 };
 use trilane_core::quant::ActivationsBuf;
 
@@ -51,11 +51,11 @@ pub(crate) fn sparse_blocks(
     ];
     for (activation, up) in ACTIVATIONS.into_iter().flat_map(|a| [(a, None), (a, Some(matrix))]) {
         let block = Neurons {
-            gate: matrix,
+            gate: matrix.into(),
             gate_bias: Some(gate_bias),
             activation,
-            up,
-            down: matrix,
+            up: up.map(NeuronRows::from),
+            down: matrix.into(),
             down_bias: Some(down_bias),
             importance,
         };

@@ -1,8 +1,9 @@
 //! The second matrix of a block stored by neuron: a sum of the rows of chosen neurons.
 
-use super::Lists;
-use crate::digits::{DigitMatrix, Group};
+use super::{Lists, NeuronRows};
+use crate::digits::BLOCK;
 use crate::kernel::{Backend, Pool, Terms};
+use crate::lane::PrecisionLane;
 use crate::nn::{LinearError, same_len};
 use crate::quant::max_magnitude;
 
@@ -56,7 +57,7 @@ pub(super) fn integers(h: &[f32], q: &mut [i16]) -> Result<f32, LinearError> {
 pub(super) fn combine(
     backend: impl Backend,
     pool: &dyn Pool,
-    down: &DigitMatrix<'_>,
+    down: &NeuronRows<'_>,
     lists: &Lists<'_>,
     h: &mut [f32],
     q: &mut [i16],
@@ -67,38 +68,72 @@ pub(super) fn combine(
     same_len(lists.len(), q.len())?;
     let mut at = 0;
     for (lane, rows) in lists.each() {
-        let view = down.lane(lane)?;
+        let scales = down.row_scales(lane)?;
         for (h, &row) in h.iter_mut().skip(at).zip(rows) {
-            *h *= view.row_scale(row as usize);
+            *h *= scales.get(row as usize).copied().unwrap_or(0.0);
         }
         at += rows.len();
     }
     let mut scale = integers(h, q)?;
-    if down.group() != Group::Row {
+    if !down.scaled_by_row() {
         // The integers that multiply the weights have been divided by 256 with the group scale.
         scale *= 256.0;
     }
-    let mut parts: heapless::Vec<Terms<'_>, 3> = heapless::Vec::new();
-    let mut rest = &*q;
-    for (lane, rows) in lists.each() {
-        let (q, after) = rest.split_at(rows.len().min(rest.len()));
-        rest = after;
-        if !rows.is_empty() {
-            // There are three lists.
-            let _ = parts.push(Terms { view: down.lane(lane)?, rows, q });
+    // An integer takes the place of a float.
+    match down {
+        NeuronRows::Resident(matrix) => {
+            let mut parts: heapless::Vec<Terms<'_>, 3> = heapless::Vec::new();
+            for (lane, rows, q) in terms(lists, q) {
+                // There are three lists.
+                let _ = parts.push(Terms { view: matrix.lane(lane)?, rows, q });
+            }
+            pool.spread(y, BLOCK, lists.len() * matrix.cols(), &|first, y| {
+                if let Ok(sums) = bytemuck::try_cast_slice_mut(y) {
+                    backend.combine(&parts, first, sums);
+                }
+            });
+        }
+        // The sums of pieces are exact integers, so their sum is that of all.
+        #[cfg(feature = "stored")]
+        NeuronRows::Stored { .. } => {
+            y.fill(0.0);
+            for (lane, rows, q) in terms(lists, q) {
+                down.listed(None, lane, rows, |first, _, view, rows| {
+                    let q = q.get(first..).and_then(|q| q.get(..rows.len())).unwrap_or(&[]);
+                    let terms = [Terms { view: *view, rows, q }];
+                    pool.spread(y, BLOCK, rows.len() * view.cols(), &|first, y| {
+                        for (block, y) in y.chunks_mut(BLOCK).enumerate() {
+                            let mut sums = [0; BLOCK];
+                            let sums = sums.get_mut(..y.len()).unwrap_or(&mut []);
+                            backend.combine(&terms, first + block * BLOCK, sums);
+                            for (y, sum) in y.iter_mut().zip(sums) {
+                                let total = y.to_bits().cast_signed().wrapping_add(*sum);
+                                *y = f32::from_bits(total.cast_unsigned());
+                            }
+                        }
+                    });
+                })?;
+            }
         }
     }
-    let work = lists.len() * down.cols();
-    pool.spread(y, crate::digits::BLOCK, work, &|first, y| {
-        // An integer takes the place of a float.
-        if let Ok(sums) = bytemuck::try_cast_slice_mut(&mut *y) {
-            backend.combine(&parts, first, sums);
-        }
-        for y in y {
-            *y = y.to_bits().cast_signed() as f32 * scale;
-        }
-    });
+    for y in y {
+        *y = y.to_bits().cast_signed() as f32 * scale;
+    }
     Ok(())
+}
+
+/// Each list that is not empty, with its lane and its part of the hidden values.
+fn terms<'l>(
+    lists: &Lists<'l>,
+    q: &'l [i16],
+) -> impl Iterator<Item = (PrecisionLane, &'l [u32], &'l [i16])> {
+    let mut rest = q;
+    let parts = lists.each().map(move |(lane, rows)| {
+        let (q, after) = rest.split_at(rows.len().min(rest.len()));
+        rest = after;
+        (lane, rows, q)
+    });
+    parts.filter(|(_, rows, _)| !rows.is_empty())
 }
 
 #[cfg(test)]

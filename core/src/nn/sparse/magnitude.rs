@@ -1,7 +1,7 @@
 //! Thresholds on the gate's magnitude, from histograms.
 
 use super::predictor::{Known, Predictor, PredictorInput, magnitudes};
-use super::{Neurons, SparseScratch, read_at};
+use super::{Neurons, SparseScratch};
 use crate::kernel::Backend;
 use crate::lane::PrecisionLane;
 use crate::nn::LinearError;
@@ -38,12 +38,12 @@ impl<B: Backend> Predictor<B> for Magnitude<'_> {
         input: PredictorInput<'_, B>,
         scratch: &mut SparseScratch<'_>,
     ) -> Result<Known, LinearError> {
-        let lane = read_at(&block.gate, input.lane);
+        let lane = block.gate.read_at(input.lane);
         magnitudes(block, None, lane, input, scratch)?;
         Ok(Known::Gate(lane))
     }
 
     fn bytes(&self, block: &Neurons<'_>, lane: PrecisionLane) -> Result<usize, LinearError> {
-        Ok(block.gate.lane(read_at(&block.gate, lane))?.bytes())
+        block.gate.bytes(lane)
     }
 }

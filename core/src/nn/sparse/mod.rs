@@ -14,25 +14,21 @@
 mod combine;
 mod magnitude;
 mod predictor;
+mod rows;
 mod selection;
-#[cfg(feature = "stored")]
-mod stored;
 
 pub use magnitude::Magnitude;
 pub use predictor::{
     FullGate, Known, LowRank, LowRankColumns, MarginTier0, Predictor, PredictorInput, Tier0,
 };
+pub use rows::NeuronRows;
 pub use selection::{Selection, SelectionError, SparsityConfig};
-#[cfg(feature = "stored")]
-pub use stored::{StoredNeurons, StoredPredictor, StoredRows};
 
 use super::ffn::Activation;
 use super::{LinearError, same_len};
-use crate::digits::{DigitMatrix, LaneView};
 use crate::kernel::{Backend, Pool};
 use crate::lane::PrecisionLane;
 use crate::quant::ActivationsBuf;
-use predictor::view_floats;
 use selection::{Costs, Counts, select};
 
 /// A feed-forward block stored by neuron:
@@ -42,15 +38,15 @@ use selection::{Costs, Counts, select};
 pub struct Neurons<'w> {
     /// The matrix before the activation: hidden × dim. The only one in front of the hidden layer
     /// of a plain block.
-    pub gate: DigitMatrix<'w>,
+    pub gate: NeuronRows<'w>,
     /// hidden values, or none for zeros.
     pub gate_bias: Option<&'w [f32]>,
     /// The function of the hidden layer.
     pub activation: Activation,
     /// hidden × dim, of a gated block.
-    pub up: Option<DigitMatrix<'w>>,
+    pub up: Option<NeuronRows<'w>>,
     /// hidden × outputs: what each neuron adds to the output.
-    pub down: DigitMatrix<'w>,
+    pub down: NeuronRows<'w>,
     /// outputs values, or none for zeros.
     pub down_bias: Option<&'w [f32]>,
     /// How much a hidden value matters, the norm of its row of `down`: hidden values, or none where
@@ -132,14 +128,6 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// The lane at which a matrix is read when `lane` is asked for.
-fn read_at(matrix: &DigitMatrix<'_>, lane: PrecisionLane) -> PrecisionLane {
-    match matrix.top_lane() {
-        PrecisionLane::Ternary => PrecisionLane::Ternary,
-        top => lane.min(top).max(PrecisionLane::Bit3),
-    }
-}
-
 impl Neurons<'_> {
     /// Neurons of the hidden layer.
     pub fn hidden(&self) -> usize {
@@ -179,8 +167,8 @@ impl Neurons<'_> {
     /// Exact, activations Ordered, and so is the choice of neurons.
     ///
     /// # Errors
-    /// [`LinearError`]: a slice that does not match, a lane that is not stored, or values that are
-    /// not finite.
+    /// [`LinearError`]: a slice that does not match, a lane that is not stored, values that are not
+    /// finite, or a file that cannot be read.
     #[allow(clippy::too_many_arguments, reason = "inputs, scratch and output")]
     pub fn forward<B: Backend>(
         &self,
@@ -204,35 +192,29 @@ impl Neurons<'_> {
         {
             same_len(hidden, len)?;
         }
-        let lane = read_at(&self.gate, lane);
+        let lane = self.gate.read_at(lane);
         let x = backend.quantize(x, integers)?;
         let input = PredictorInput { backend, pool, lane, x: &x };
         let all = config.selection() == Selection::All;
-        let mut costs = Costs { dense: self.bytes(lane)?, ..self.costs(lane, Known::Nothing)? };
-        let mut known = Known::Nothing;
-        if !all {
-            known = predictor.predict(self, input, scratch)?;
-            costs = Costs {
-                prediction: predictor.bytes(self, lane)?,
-                dense: costs.dense,
-                ..self.costs(lane, known)?
-            };
-        }
+        let (known, prediction) = if all {
+            (Known::Nothing, 0)
+        } else {
+            (predictor.predict(self, input, scratch)?, predictor.bytes(self, lane)?)
+        };
+        let neuron = self.neuron_bytes(lane, known)?;
+        let costs = Costs { neuron, prediction, dense: self.bytes(lane)? };
         let SparseScratch { scores, first, second, gate_sums, up_sums, rows, q, .. } = scratch;
         let counts = select(config.selection(), scores, costs, rows);
         let chosen = counts.iter().sum::<usize>().min(hidden);
         let lists = Lists { rows: rows.get(..chosen).unwrap_or(&[]), counts, lane };
         let first = first.get_mut(..chosen).unwrap_or(&mut []);
         let second = second.get_mut(..chosen).unwrap_or(&mut []);
-        let (gate_known, up_known) = match known {
-            Known::Nothing => (None, None),
-            Known::Gate(lane) => (Some((lane, &**gate_sums)), None),
-            Known::GateAndUp(lane) => (Some((lane, &**gate_sums)), Some((lane, &**up_sums))),
-        };
-        refine(input, &self.gate, gate_known, &lists, first)?;
+        let gate_known = known.gate().map(|lane| (lane, &**gate_sums));
+        let up_known = known.up().map(|lane| (lane, &**up_sums));
+        self.gate.refine(input, gate_known, &lists, first)?;
         self.activate(backend, lists.rows.iter().copied(), first)?;
         if let Some(up) = &self.up {
-            refine(input, up, up_known, &lists, second)?;
+            up.refine(input, up_known, &lists, second)?;
             first.iter_mut().zip(second.iter()).for_each(|(h, up)| *h *= up);
         }
         let q = q.get_mut(..chosen).unwrap_or(&mut []);
@@ -240,8 +222,8 @@ impl Neurons<'_> {
         if let Some(bias) = self.down_bias {
             y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
         }
-        let neurons = counts.iter().zip(costs.neuron).map(|(n, cost)| n * cost).sum::<usize>();
-        let bytes = if all { costs.dense } else { costs.prediction + neurons };
+        let neurons = counts.iter().zip(neuron).map(|(n, cost)| n * cost).sum::<usize>();
+        let bytes = if all { costs.dense } else { prediction + neurons };
         Ok(SparseReads { neurons: hidden, computed: counts, bytes, dense_bytes: costs.dense })
     }
 
@@ -267,85 +249,21 @@ impl Neurons<'_> {
     /// # Errors
     /// [`LinearError::Matrix`] when the lane is not stored.
     pub fn bytes(&self, lane: PrecisionLane) -> Result<usize, LinearError> {
-        let bytes = |m: &DigitMatrix<'_>| Ok::<_, LinearError>(m.lane(read_at(m, lane))?.bytes());
-        Ok(bytes(&self.gate)? + self.up.as_ref().map_or(Ok(0), bytes)? + bytes(&self.down)?)
+        let up = self.up.map_or(Ok(0), |up| up.bytes(lane))?;
+        Ok(self.gate.bytes(lane)? + up + self.down.bytes(lane)?)
     }
 
-    /// What a neuron costs at the lanes of the lists, after a prediction.
-    fn costs(&self, lane: PrecisionLane, known: Known) -> Result<Costs, LinearError> {
-        let (gate, up) = match known {
-            Known::Nothing => (None, None),
-            Known::Gate(lane) => (Some(lane), None),
-            Known::GateAndUp(lane) => (Some(lane), Some(lane)),
-        };
-        let row = |matrix: &DigitMatrix<'_>, known: Option<PrecisionLane>, lane| {
-            let view = rest(matrix, known, lane)?;
-            Ok::<_, LinearError>(view.map_or(0, |view| view.bytes()) / matrix.rows().max(1))
+    /// Bytes of a neuron at the lanes of the lists, after a prediction.
+    fn neuron_bytes(&self, lane: PrecisionLane, known: Known) -> Result<[usize; 3], LinearError> {
+        let row = |matrix: &NeuronRows<'_>, known, lane| {
+            Ok::<_, LinearError>(matrix.bytes_beyond(known, lane)? / matrix.rows().max(1))
         };
         let neuron = |lane| {
-            let up = self.up.as_ref().map_or(Ok(0), |matrix| row(matrix, up, lane))?;
-            Ok::<_, LinearError>(row(&self.gate, gate, lane)? + up + row(&self.down, None, lane)?)
+            let up = self.up.as_ref().map_or(Ok(0), |up| row(up, known.up(), lane))?;
+            let (gate, down) = (row(&self.gate, known.gate(), lane)?, row(&self.down, None, lane)?);
+            Ok::<_, LinearError>(gate + up + down)
         };
         let (five, three) = (lane.min(PrecisionLane::Bit5), lane.min(PrecisionLane::Bit3));
-        Ok(Costs {
-            neuron: [neuron(lane)?, neuron(five)?, neuron(three)?],
-            prediction: 0,
-            dense: 0,
-        })
+        Ok([neuron(lane)?, neuron(five)?, neuron(three)?])
     }
-}
-
-/// What a matrix still has to read for a lane when its sums at the `known` lane are there; `None`
-/// for nothing.
-fn rest<'w>(
-    matrix: &DigitMatrix<'w>,
-    known: Option<PrecisionLane>,
-    lane: PrecisionLane,
-) -> Result<Option<LaneView<'w>>, LinearError> {
-    let lane = read_at(matrix, lane);
-    Ok(match known {
-        Some(known) if known >= lane => None,
-        Some(known) => Some(matrix.refinement(known, lane)?),
-        None => Some(matrix.lane(lane)?),
-    })
-}
-
-/// `y` = the products of the listed rows with the input, each at the lane of its list. `known` are
-/// sums that are there already, with their lane.
-fn refine<B: Backend>(
-    input: PredictorInput<'_, B>,
-    matrix: &DigitMatrix<'_>,
-    known: Option<(PrecisionLane, &[i64])>,
-    lists: &Lists<'_>,
-    y: &mut [f32],
-) -> Result<(), LinearError> {
-    let PredictorInput { backend, pool, x, .. } = input;
-    let mut y = y;
-    for (lane, rows) in lists.each() {
-        let (piece, after) = y.split_at_mut(rows.len().min(y.len()));
-        y = after;
-        let rest = rest(matrix, known.map(|known| known.0), lane)?;
-        // Sums at a higher lane are there as they are.
-        let read = read_at(matrix, lane);
-        let view = matrix.lane(known.map_or(read, |known| known.0.max(read)))?;
-        let work = rows.len() * matrix.cols();
-        pool.spread(piece, 1, work, &|first, y| {
-            let rows = rows.get(first..).unwrap_or(&[]);
-            for (y, rows) in y.chunks_mut(CHUNK).zip(rows.chunks(CHUNK)) {
-                let mut sums = [0; CHUNK];
-                let sums = sums.get_mut(..y.len().min(rows.len())).unwrap_or(&mut []);
-                let rows = rows.get(..sums.len()).unwrap_or(&[]);
-                if let Some(rest) = &rest {
-                    backend.lane_sums_of(rest, x, rows, sums);
-                }
-                if let Some((_, known)) = known {
-                    for (sum, &row) in sums.iter_mut().zip(rows) {
-                        *sum += known.get(row as usize).copied().unwrap_or(0);
-                    }
-                }
-                view_floats(&view, rows.iter().copied(), sums, x, y);
-            }
-        });
-    }
-    Ok(())
 }

@@ -1,9 +1,9 @@
 //! What each neuron will contribute, before it is computed.
 
 use super::combine::combine;
-use super::{Lists, Neurons, SparseScratch, read_at};
+use super::{Lists, NeuronRows, Neurons, SparseScratch};
 use crate::digits::DigitMatrix;
-use crate::kernel::{Backend, Pool, spread_sums};
+use crate::kernel::{Backend, Pool};
 use crate::lane::PrecisionLane;
 use crate::nn::{LinearError, same_len};
 use crate::quant::Activations;
@@ -17,6 +17,24 @@ pub enum Known {
     Gate(PrecisionLane),
     /// Of gate and up, at that lane.
     GateAndUp(PrecisionLane),
+}
+
+impl Known {
+    /// The lane of the gate's sums.
+    pub(super) fn gate(self) -> Option<PrecisionLane> {
+        match self {
+            Self::Nothing => None,
+            Self::Gate(lane) | Self::GateAndUp(lane) => Some(lane),
+        }
+    }
+
+    /// The lane of up's.
+    pub(super) fn up(self) -> Option<PrecisionLane> {
+        match self {
+            Self::Nothing | Self::Gate(_) => None,
+            Self::GateAndUp(lane) => Some(lane),
+        }
+    }
 }
 
 /// What a prediction works with besides the block.
@@ -70,18 +88,16 @@ impl<B: Backend> Predictor<B> for Tier0 {
         input: PredictorInput<'_, B>,
         scratch: &mut SparseScratch<'_>,
     ) -> Result<Known, LinearError> {
-        let lane = read_at(&block.gate, PrecisionLane::Bit3);
+        let lane = block.gate.read_at(PrecisionLane::Bit3);
         let up = if self.gate_only { None } else { block.up };
         predict_with(block, up, lane, input, scratch)?;
         Ok(if up.is_some() { Known::GateAndUp(lane) } else { Known::Gate(lane) })
     }
 
     fn bytes(&self, block: &Neurons<'_>, _: PrecisionLane) -> Result<usize, LinearError> {
-        let bytes = |matrix: &DigitMatrix<'_>| {
-            Ok::<_, LinearError>(matrix.lane(read_at(matrix, PrecisionLane::Bit3))?.bytes())
-        };
-        let up = block.up.as_ref().filter(|_| !self.gate_only);
-        Ok(bytes(&block.gate)? + up.map_or(Ok(0), bytes)? + size_of_val(block.importance))
+        let up = block.up.filter(|_| !self.gate_only);
+        let up = up.map_or(Ok(0), |up| up.bytes(PrecisionLane::Bit3))?;
+        Ok(block.gate.bytes(PrecisionLane::Bit3)? + up + size_of_val(block.importance))
     }
 }
 
@@ -101,13 +117,10 @@ impl<B: Backend> Predictor<B> for MarginTier0<'_> {
         input: PredictorInput<'_, B>,
         scratch: &mut SparseScratch<'_>,
     ) -> Result<Known, LinearError> {
-        let hidden = block.hidden();
-        same_len(hidden, self.margins.len())?;
-        let lane = read_at(&block.gate, PrecisionLane::Bit3);
-        let SparseScratch { scores, gate_sums, .. } = scratch;
-        sums(&block.gate, lane, input, gate_sums)?;
-        let view = block.gate.lane(lane)?;
-        view_floats(&view, 0..hidden as u32, gate_sums, input.x, scores);
+        same_len(block.hidden(), self.margins.len())?;
+        let lane = block.gate.read_at(PrecisionLane::Bit3);
+        let SparseScratch { scores, gate_sums, rows, .. } = scratch;
+        block.gate.products(lane, input, rows, gate_sums, scores)?;
         if let Some(bias) = block.gate_bias {
             scores.iter_mut().zip(bias).for_each(|(score, bias)| *score += bias);
         }
@@ -117,8 +130,8 @@ impl<B: Backend> Predictor<B> for MarginTier0<'_> {
     }
 
     fn bytes(&self, block: &Neurons<'_>, _: PrecisionLane) -> Result<usize, LinearError> {
-        let gate = block.gate.lane(read_at(&block.gate, PrecisionLane::Bit3))?.bytes();
-        Ok(gate + size_of_val(block.importance) + size_of_val(self.margins))
+        let vectors = size_of_val(block.importance) + size_of_val(self.margins);
+        Ok(block.gate.bytes(PrecisionLane::Bit3)? + vectors)
     }
 }
 
@@ -134,21 +147,20 @@ impl<B: Backend> Predictor<B> for FullGate {
         input: PredictorInput<'_, B>,
         scratch: &mut SparseScratch<'_>,
     ) -> Result<Known, LinearError> {
-        let lane = read_at(&block.gate, input.lane);
+        let lane = block.gate.read_at(input.lane);
         predict_with(block, None, lane, input, scratch)?;
         Ok(Known::Gate(lane))
     }
 
     fn bytes(&self, block: &Neurons<'_>, lane: PrecisionLane) -> Result<usize, LinearError> {
-        let gate = block.gate.lane(read_at(&block.gate, lane))?.bytes();
-        Ok(gate + size_of_val(block.importance))
+        Ok(block.gate.bytes(lane)? + size_of_val(block.importance))
     }
 }
 
 /// `scores = |act(g)·u| · importance` at a lane, or without `u`; leaves the sums.
 fn predict_with<B: Backend>(
     block: &Neurons<'_>,
-    up: Option<DigitMatrix<'_>>,
+    up: Option<NeuronRows<'_>>,
     lane: PrecisionLane,
     input: PredictorInput<'_, B>,
     scratch: &mut SparseScratch<'_>,
@@ -164,53 +176,22 @@ fn predict_with<B: Backend>(
 /// `scores = |act(g)·u|` at a lane, or without `u`; leaves the sums.
 pub(super) fn magnitudes<B: Backend>(
     block: &Neurons<'_>,
-    up: Option<DigitMatrix<'_>>,
+    up: Option<NeuronRows<'_>>,
     lane: PrecisionLane,
     input: PredictorInput<'_, B>,
     scratch: &mut SparseScratch<'_>,
 ) -> Result<(), LinearError> {
-    let hidden = block.hidden();
-    let SparseScratch { scores, second, gate_sums, up_sums, .. } = scratch;
-    sums(&block.gate, lane, input, gate_sums)?;
-    let view = block.gate.lane(lane)?;
-    view_floats(&view, 0..hidden as u32, gate_sums, input.x, scores);
-    block.activate(input.backend, 0..hidden as u32, scores)?;
+    let SparseScratch { scores, second, gate_sums, up_sums, rows, .. } = scratch;
+    block.gate.products(lane, input, rows, gate_sums, scores)?;
+    block.activate(input.backend, 0..block.hidden() as u32, scores)?;
     if let Some(up) = up {
-        sums(&up, lane, input, up_sums)?;
-        view_floats(&up.lane(lane)?, 0..hidden as u32, up_sums, input.x, second);
+        up.products(lane, input, rows, up_sums, second)?;
         scores.iter_mut().zip(second.iter()).for_each(|(score, up)| *score *= up);
     }
     for score in scores.iter_mut() {
         *score = score.abs();
     }
     Ok(())
-}
-
-/// The sums of all rows at a lane.
-fn sums<B: Backend>(
-    matrix: &DigitMatrix<'_>,
-    lane: PrecisionLane,
-    input: PredictorInput<'_, B>,
-    y: &mut [i64],
-) -> Result<(), LinearError> {
-    let view = matrix.lane(lane)?;
-    same_len(matrix.rows(), y.len())?;
-    let work = matrix.rows() * matrix.cols();
-    spread_sums(input.pool, y, work, &|first, y| input.backend.lane_sums(&view, input.x, first, y));
-    Ok(())
-}
-
-/// Sums of rows as floats.
-pub(super) fn view_floats(
-    view: &crate::digits::LaneView<'_>,
-    rows: impl Iterator<Item = u32>,
-    sums: &[i64],
-    x: &Activations<'_>,
-    y: &mut [f32],
-) {
-    for ((y, &sum), row) in y.iter_mut().zip(sums).zip(rows) {
-        *y = sum as f32 * (view.row_scale(row as usize) * x.step());
-    }
 }
 
 /// A low-rank approximation of what matters: `max(Q·(P·x) + b, 0)` (Liu et al. 2023, Deja Vu).
@@ -227,20 +208,18 @@ pub struct LowRank<'w> {
     pub bias: &'w [f32],
 }
 
-impl LowRank<'_> {
-    /// The predictions for a block of that shape.
-    pub(super) fn scores<B: Backend>(
+impl<B: Backend> Predictor<B> for LowRank<'_> {
+    fn predict(
         &self,
-        hidden: usize,
-        dim: usize,
+        block: &Neurons<'_>,
         input: PredictorInput<'_, B>,
         scratch: &mut SparseScratch<'_>,
-    ) -> Result<(), LinearError> {
+    ) -> Result<Known, LinearError> {
         let PredictorInput { backend, pool, x, .. } = input;
-        same_len(dim, self.down.cols())?;
+        let (hidden, rank) = (block.hidden(), self.down.rows());
+        same_len(block.dim(), self.down.cols())?;
         same_len(hidden, self.up.rows())?;
         same_len(hidden, self.bias.len())?;
-        let rank = self.down.rows();
         same_len(rank, self.up.cols())?;
         let down = self.down.lane(self.down.top_lane())?;
         let up = self.up.lane(self.up.top_lane())?;
@@ -254,28 +233,11 @@ impl LowRank<'_> {
             backend.lane_matvec(&up, &inner, first, y);
         });
         add_positive(self.bias, scratch.scores);
-        Ok(())
-    }
-
-    /// Bytes of weights that a prediction reads.
-    pub(super) fn weight_bytes(&self) -> Result<usize, LinearError> {
-        low_rank_bytes(&self.down, &self.up, self.bias)
-    }
-}
-
-impl<B: Backend> Predictor<B> for LowRank<'_> {
-    fn predict(
-        &self,
-        block: &Neurons<'_>,
-        input: PredictorInput<'_, B>,
-        scratch: &mut SparseScratch<'_>,
-    ) -> Result<Known, LinearError> {
-        self.scores(block.hidden(), block.dim(), input, scratch)?;
         Ok(Known::Nothing)
     }
 
     fn bytes(&self, _: &Neurons<'_>, _: PrecisionLane) -> Result<usize, LinearError> {
-        self.weight_bytes()
+        low_rank_bytes(&self.down, &self.up, self.bias)
     }
 }
 
@@ -315,7 +277,7 @@ impl<B: Backend> Predictor<B> for LowRankColumns<'_> {
             *row = i;
         }
         let lists = Lists { rows, counts: [rank, 0, 0], lane: self.up.top_lane() };
-        combine(backend, pool, &self.up, &lists, inner, q, scores)?;
+        combine(backend, pool, &self.up.into(), &lists, inner, q, scores)?;
         add_positive(self.bias, scores);
         Ok(Known::Nothing)
     }
