@@ -12,17 +12,19 @@
 //! backend and with any number of threads.
 
 mod combine;
+mod config;
 mod magnitude;
 mod predictor;
 mod rows;
 mod selection;
 
+pub use config::{SelectionError, SparsityConfig};
 pub use magnitude::Magnitude;
 pub use predictor::{
     FullGate, Known, LowRank, LowRankColumns, MarginTier0, Predictor, PredictorInput, Tier0,
 };
 pub use rows::NeuronRows;
-pub use selection::{Selection, SelectionError, SparsityConfig};
+pub use selection::Selection;
 
 use super::ffn::Activation;
 use super::{LinearError, same_len};
