@@ -19,7 +19,7 @@ pub use norm::{NormError, layer_norm, rms_norm, softmax};
 pub use rope::Rope;
 pub use sparse::{
     FullGate, Known, LowRank, LowRankColumns, Magnitude, MarginTier0, NeuronRows, Neurons,
-    Predictor, PredictorInput, Selection, SelectionError, SparseReads, SparseScratch,
+    Predicted, Predictor, PredictorInput, Selection, SelectionError, SparseReads, SparseScratch,
     SparsityConfig, Tier0,
 };
 #[cfg(feature = "stored")]

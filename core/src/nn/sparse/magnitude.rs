@@ -1,9 +1,8 @@
 //! Thresholds on the gate's magnitude, from histograms.
 
-use super::predictor::{Known, Predictor, PredictorInput, magnitudes};
-use super::{Neurons, SparseScratch};
+use super::predictor::magnitudes;
+use super::{Neurons, Predicted, Predictor, PredictorInput, SparseScratch};
 use crate::kernel::Backend;
-use crate::lane::PrecisionLane;
 use crate::nn::LinearError;
 
 /// The gate as the block computes it: `|act(g)|`, which a threshold cuts (CATS, Lee et al. 2024).
@@ -37,13 +36,7 @@ impl<B: Backend> Predictor<B> for Magnitude<'_> {
         block: &Neurons<'_>,
         input: PredictorInput<'_, B>,
         scratch: &mut SparseScratch<'_>,
-    ) -> Result<Known, LinearError> {
-        let lane = block.gate.read_at(input.lane);
-        magnitudes(block, None, lane, input, scratch)?;
-        Ok(Known::Gate(lane))
-    }
-
-    fn bytes(&self, block: &Neurons<'_>, lane: PrecisionLane) -> Result<usize, LinearError> {
-        block.gate.bytes(lane)
+    ) -> Result<Predicted, LinearError> {
+        magnitudes(block, None, input.lane, input, scratch)
     }
 }

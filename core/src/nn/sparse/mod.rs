@@ -13,16 +13,16 @@
 
 mod combine;
 mod config;
+mod low_rank;
 mod magnitude;
 mod predictor;
 mod rows;
 mod selection;
 
 pub use config::{SelectionError, SparsityConfig};
+pub use low_rank::{LowRank, LowRankColumns};
 pub use magnitude::Magnitude;
-pub use predictor::{
-    FullGate, Known, LowRank, LowRankColumns, MarginTier0, Predictor, PredictorInput, Tier0,
-};
+pub use predictor::{FullGate, Known, MarginTier0, Predicted, Predictor, PredictorInput, Tier0};
 pub use rows::NeuronRows;
 pub use selection::Selection;
 
@@ -198,10 +198,10 @@ impl Neurons<'_> {
         let x = backend.quantize(x, integers)?;
         let input = PredictorInput { backend, pool, lane, x: &x };
         let all = config.selection() == Selection::All;
-        let (known, prediction) = if all {
-            (Known::Nothing, 0)
+        let Predicted { known, bytes: prediction } = if all {
+            Predicted { known: Known::Nothing, bytes: 0 }
         } else {
-            (predictor.predict(self, input, scratch)?, predictor.bytes(self, lane)?)
+            predictor.predict(self, input, scratch)?
         };
         let neuron = self.neuron_bytes(lane, known)?;
         let costs = Costs { neuron, prediction, dense: self.bytes(lane)? };
