@@ -1,10 +1,10 @@
 //! Perceptrons: features in, a class out.
 
 use crate::Status;
-use crate::memory::{Slot, classifier_bytes_needed, slice};
+use crate::memory::{Slot, classifier_bytes_needed, put, slice};
 use core::ffi::c_void;
 use trilane_esp32::core::gguf::Gguf;
-use trilane_esp32::core::model::{Line, MlpHeader, ModelError};
+use trilane_esp32::core::model::{Digest, Line, MlpHeader, ModelError};
 use trilane_esp32::{Classifier, Error};
 
 /// A perceptron being run. Lies at the beginning of the memory that it was given.
@@ -30,13 +30,7 @@ pub unsafe extern "C" fn trilane_classifier_memory_bytes(
     else {
         return Status::Null;
     };
-    match needed(model) {
-        Ok(needed) => {
-            *bytes = needed;
-            Status::Ok
-        }
-        Err(status) => status,
-    }
+    Status::of(needed(model), bytes)
 }
 
 fn needed(model: &[u8]) -> Result<usize, Status> {
@@ -69,13 +63,7 @@ pub unsafe extern "C" fn trilane_classifier_init(
     else {
         return Status::Null;
     };
-    match slot.classifier(model) {
-        Ok(made) => {
-            *classifier = made;
-            Status::Ok
-        }
-        Err(status) => status,
-    }
+    Status::of(slot.classifier(model), classifier)
 }
 
 /// Classifies an input of `features_len` features, each from -127 to 127, without a float. The
@@ -107,16 +95,10 @@ pub unsafe extern "C" fn trilane_infer(
         Err(error) => return error.into(),
     };
     // SAFETY: the caller's promise.
-    let (class, scores, len) =
-        unsafe { (class_index.as_mut(), scores.as_mut(), scores_len.as_mut()) };
-    if let Some(class) = class {
-        *class = found.class() as u32;
-    }
-    if let Some(scores) = scores {
-        *scores = found.values.as_ptr();
-    }
-    if let Some(len) = len {
-        *len = found.values.len();
+    unsafe {
+        put(class_index, found.class() as u32);
+        put(scores, found.values.as_ptr());
+        put(scores_len, found.values.len());
     }
     Status::Ok
 }
@@ -137,11 +119,5 @@ pub unsafe extern "C" fn trilane_classifier_digest(
     else {
         return Status::Null;
     };
-    match this.classifier.digest(this.arena) {
-        Ok(found) => {
-            *digest = found.value();
-            Status::Ok
-        }
-        Err(error) => error.into(),
-    }
+    Status::of(this.classifier.digest(this.arena).map(Digest::value), digest)
 }

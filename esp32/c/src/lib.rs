@@ -17,7 +17,7 @@ mod status;
 
 pub use classifier::*;
 use core::ffi::{c_char, c_void};
-use memory::{Slot, engine_bytes_needed, slice};
+use memory::{Slot, engine_bytes_needed, put, slice};
 pub use status::Status;
 use trilane_esp32::Engine;
 use trilane_esp32::core::gguf::Gguf;
@@ -49,13 +49,7 @@ pub unsafe extern "C" fn trilane_memory_bytes(
     else {
         return Status::Null;
     };
-    match needed(model, context) {
-        Ok(needed) => {
-            *bytes = needed;
-            Status::Ok
-        }
-        Err(status) => status,
-    }
+    Status::of(needed(model, context), bytes)
 }
 
 fn needed(model: &[u8], context: usize) -> Result<usize, Status> {
@@ -89,13 +83,7 @@ pub unsafe extern "C" fn trilane_init(
     else {
         return Status::Null;
     };
-    match slot.engine(model, context) {
-        Ok(made) => {
-            *engine = made;
-            Status::Ok
-        }
-        Err(status) => status,
-    }
+    Status::of(slot.engine(model, context), engine)
 }
 
 /// Takes one token. The likeliest next token goes into `*next`, the scores of all next tokens into
@@ -119,15 +107,10 @@ pub unsafe extern "C" fn trilane_step(
         Err(error) => return error.into(),
     };
     // SAFETY: the caller's promise.
-    let (next, logits, len) = unsafe { (next.as_mut(), logits.as_mut(), logits_len.as_mut()) };
-    if let Some(next) = next {
-        *next = likeliest(scores);
-    }
-    if let Some(logits) = logits {
-        *logits = scores.as_ptr();
-    }
-    if let Some(len) = len {
-        *len = scores.len();
+    unsafe {
+        put(next, likeliest(scores));
+        put(logits, scores.as_ptr());
+        put(logits_len, scores.len());
     }
     Status::Ok
 }
@@ -183,13 +166,7 @@ pub unsafe extern "C" fn trilane_digest(engine: *mut TrilaneEngine, digest: *mut
     else {
         return Status::Null;
     };
-    match engine.engine.digest(engine.layer_digests) {
-        Ok(found) => {
-            *digest = found.value();
-            Status::Ok
-        }
-        Err(error) => error.into(),
-    }
+    Status::of(engine.engine.digest(engine.layer_digests).map(Digest::value), digest)
 }
 
 /// What a status means, for people; any number is taken. Never null.

@@ -64,6 +64,17 @@ pub(crate) unsafe fn slice<'a, T: Byte>(bytes: *const T, len: usize) -> Option<&
     Some(unsafe { core::slice::from_raw_parts(bytes, len) })
 }
 
+/// Writes a value to where C wants it, unless it does not.
+///
+/// # Safety
+/// Unless null, `place` is valid for one value.
+pub(crate) unsafe fn put<T: Copy>(place: *mut T, value: T) {
+    // SAFETY: the caller's promise.
+    if let Some(place) = unsafe { place.as_mut() } {
+        *place = value;
+    }
+}
+
 /// Memory that is being handed out, from its beginning, in whole lines.
 pub(crate) struct Slot {
     next: NonNull<u8>,

@@ -49,6 +49,17 @@ impl Status {
         Self::Features,
     ];
 
+    /// How a call ended whose result goes into `place`, unless it is an error.
+    pub(crate) fn of<T>(result: Result<T, impl Into<Self>>, place: &mut T) -> Self {
+        match result {
+            Ok(value) => {
+                *place = value;
+                Self::Ok
+            }
+            Err(error) => error.into(),
+        }
+    }
+
     /// The meaning of a number.
     pub(crate) fn message(number: i32) -> &'static CStr {
         match Self::ALL.into_iter().find(|status| *status as i32 == number) {
