@@ -1,20 +1,18 @@
 // The package in Chromium: bundled by Vite, and as it is with an import map.
 //
-// From the environment: TRILANE_ROOT, TRILANE_CLI, TRILANE_TOOLS (where playwright-core is
-// installed), TRILANE_SITE (the site that Vite built).
+// From the environment: TRILANE_ROOT, TRILANE_CLI, TRILANE_SITE (the site that Vite built).
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { after, before, test } from 'node:test';
+import { startBrowser } from '../chromium.mjs';
 
-const { TRILANE_CLI, TRILANE_ROOT, TRILANE_SITE, TRILANE_TOOLS } = process.env;
-const { chromium } = createRequire(`${TRILANE_TOOLS}/`)('playwright-core');
+const { TRILANE_CLI, TRILANE_ROOT, TRILANE_SITE } = process.env;
 const model = join(TRILANE_ROOT, 'models/shakespeare.gguf');
 const folder = mkdtempSync(join(tmpdir(), 'trilane-site-'));
 const encoder = join(folder, 'bert.gguf');
@@ -56,27 +54,15 @@ const server = createServer(async ({ url }, response) => {
   }
 });
 
-let browser;
+let chromium;
 
 before(async () => {
   await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
-  browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: [
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+  chromium = await startBrowser();
 });
 
 after(async () => {
-  await browser?.close();
+  await chromium?.close();
   server.closeAllConnections();
   server.close();
   rmSync(folder, { recursive: true, force: true });
@@ -96,7 +82,7 @@ const vectors = Array.from({ length: values.length / 4 }, (_, i) => values.readU
 
 for (const folder of ['site', 'plain']) {
   test(`/${folder}/: text, digest and vectors of the native command, here and in a worker`, async () => {
-    const page = await browser.newPage();
+    const page = await chromium.browser.newPage();
     const complaints = [];
     page.on('console', (message) => complaints.push(message.text()));
     page.on('pageerror', (error) => complaints.push(String(error)));

@@ -1,12 +1,12 @@
 //! The tests of the package, in projects that installed it.
 
-use super::{CHECK, PACKAGE, SITE, TOOLS, cargo_target, copy, package, replace_folder, tool};
+use super::{CHECK, PACKAGE, SITE, cargo_target, copy, package, replace_folder, tool};
 use crate::invocation::Invocation;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Tests of the page, and what Vite builds of it.
-const PAGE: [&str; 3] = ["browser/index.html", "browser/main.js", "browser/page.test.mjs"];
+/// The page that Vite builds.
+const PAGE: [&str; 2] = ["index.html", "main.js"];
 
 /// How a user's project checks our types, those of dependencies too.
 const STRICT: [&str; 8] = [
@@ -61,15 +61,11 @@ pub(crate) fn check_browser() -> Result<(), String> {
     package::ensure()?;
     install(SITE, &pack()?)?;
     for file in PAGE {
-        let name = file.trim_start_matches("browser/");
-        copy(&Path::new("wasm/test").join(file), &Path::new(SITE).join(name))?;
+        copy(&Path::new("wasm/test/browser").join(file), &Path::new(SITE).join(file))?;
     }
     tool("vite").arguments(&["build", SITE, "--base", "./", "--logLevel", "warn"]).run()?;
-    let run = Invocation::new("node --test page.test.mjs").within(SITE);
-    native(run)?
-        .set("TRILANE_TOOLS", &absolute(TOOLS)?)
-        .set("TRILANE_SITE", &absolute(&format!("{SITE}/dist"))?)
-        .run()
+    let run = Invocation::new("node --test wasm/test/browser/page.test.mjs");
+    native(run)?.set("TRILANE_SITE", &absolute(&format!("{SITE}/dist"))?).run()
 }
 
 /// The files of the tests in Node.
