@@ -3,27 +3,18 @@
 use crate::argument::{lane, utf8};
 use crate::bytes::Bytes;
 use crate::failure::Failure;
-use crate::file::{metadata, tokens};
-use bumpalo::Bump;
+use crate::file::{Memory, check_vocabulary, metadata, refused};
 use js_sys::{Float32Array, Map, Uint8Array, Uint32Array};
 use self_cell::self_cell;
 use trilane_core::gguf::Gguf;
 use trilane_core::kernel::{Baseline, Serial};
 use trilane_core::lane::PrecisionLane;
-use trilane_core::model::tokenizer::index_len;
 use trilane_core::model::wordpiece::WordPiece;
 use trilane_core::model::{
-    Digest, EncoderHeader, EncoderLayer, EncoderWeights, ModelError, VERIFY_TOKENS, verify_encoder,
+    Digest, EncoderHeader, EncoderLayer, EncoderWeights, VERIFY_TOKENS, verify_encoder,
 };
-use trilane_std::memory::{OutOfMemory, encoder_arena, filled};
+use trilane_std::memory::{encoder_arena, filled};
 use wasm_bindgen::prelude::wasm_bindgen;
-
-/// What a model lives in.
-struct Memory {
-    bytes: Bytes,
-    /// The layers and the vocabulary's index.
-    tables: Bump,
-}
 
 /// What was found in a file.
 struct Found<'m> {
@@ -45,18 +36,8 @@ impl<'m> Found<'m> {
     fn read(memory: &'m Memory) -> Result<Self, Failure> {
         let gguf = Gguf::parse(memory.bytes.as_slice())?;
         let header = EncoderHeader::read(&gguf)?;
-        // No more layers than tensors: a hostile header cannot ask for memory.
-        let count = header.layers.min(gguf.tensors().len());
-        let layers = memory.tables.try_alloc_slice_fill_copy(count, EncoderLayer::EMPTY);
-        let bytes = count * size_of::<EncoderLayer<'_>>();
-        let layers = layers.map_err(|_| OutOfMemory { what: "the layers", bytes })?;
-        let weights = EncoderWeights::load(&gguf, layers).map_err(|error| match error {
-            ModelError::Memory { what: "layers", expected, actual } => {
-                let message = format!("block_count: {expected} layers, but only {actual} tensors");
-                Failure::new("model", message)
-            }
-            error => error.into(),
-        })?;
+        let layers = memory.layers(&gguf, header.layers, EncoderLayer::EMPTY)?;
+        let weights = EncoderWeights::load(&gguf, layers).map_err(refused)?;
         let words = Self::read_words(memory, &gguf, &header);
         Ok(Self { gguf, weights, words })
     }
@@ -67,15 +48,8 @@ impl<'m> Found<'m> {
         gguf: &Gguf<'m>,
         header: &EncoderHeader,
     ) -> Result<WordPiece<'m>, Failure> {
-        let (count, what) = (index_len(tokens(gguf)), "the vocabulary's index");
-        let index = memory.tables.try_alloc_slice_fill_copy(count, 0);
-        let bytes = count.saturating_mul(size_of::<u32>());
-        let words = WordPiece::read(gguf, index.map_err(|_| OutOfMemory { what, bytes })?)?;
-        let (expected, found) = (header.vocabulary, words.vocabulary_len());
-        if expected != found {
-            let message = format!("the vocabulary: expected {expected} tokens, found {found}");
-            return Err(Failure::new("text", message));
-        }
+        let words = WordPiece::read(gguf, memory.index(gguf)?)?;
+        check_vocabulary(header.vocabulary, words.vocabulary_len())?;
         Ok(words)
     }
 
@@ -107,8 +81,7 @@ impl Encoder {
     /// `gguf`, `model`, `memory`.
     #[wasm_bindgen(constructor)]
     pub fn new(bytes: Bytes) -> Result<Self, Failure> {
-        let memory = Memory { bytes, tables: Bump::new() };
-        Ok(Self { loaded: Loaded::try_new(memory, |memory| Found::read(memory))? })
+        Ok(Self { loaded: Loaded::try_new(Memory::new(bytes), |memory| Found::read(memory))? })
     }
 
     fn found(&self) -> &Found<'_> {

@@ -1,11 +1,79 @@
 //! What a file says, whatever kind of model it holds.
 
+use crate::bytes::Bytes;
+use crate::failure::Failure;
+use bumpalo::Bump;
 use js_sys::Map;
 use trilane_core::gguf::{Gguf, Value};
-use trilane_core::model::Digest;
-use trilane_core::model::tokenizer::keys;
+use trilane_core::model::tokenizer::{index_len, keys};
+use trilane_core::model::{Digest, ModelError};
+use trilane_std::memory::OutOfMemory;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+
+/// What a model lives in.
+pub(crate) struct Memory {
+    pub(crate) bytes: Bytes,
+    /// The layers and the vocabulary's index.
+    tables: Bump,
+}
+
+impl Memory {
+    pub(crate) fn new(bytes: Bytes) -> Self {
+        Self { bytes, tables: Bump::new() }
+    }
+
+    /// Room for that many layers, or for as many as there are tensors: a hostile header cannot ask
+    /// for memory.
+    #[allow(clippy::mut_from_ref, reason = "a new piece of memory each time")]
+    pub(crate) fn layers<T: Copy>(
+        &self,
+        gguf: &Gguf<'_>,
+        count: usize,
+        empty: T,
+    ) -> Result<&mut [T], Failure> {
+        self.table("the layers", count.min(gguf.tensors().len()), empty)
+    }
+
+    /// Room for the vocabulary's index.
+    #[allow(clippy::mut_from_ref, reason = "a new piece of memory each time")]
+    pub(crate) fn index(&self, gguf: &Gguf<'_>) -> Result<&mut [u32], Failure> {
+        let tokens = gguf.get(keys::TOKENS).and_then(|v| v.as_array());
+        self.table("the vocabulary's index", index_len(tokens.map_or(0, |list| list.len())), 0)
+    }
+
+    #[allow(clippy::mut_from_ref, reason = "a new piece of memory each time")]
+    fn table<T: Copy>(
+        &self,
+        what: &'static str,
+        count: usize,
+        fill: T,
+    ) -> Result<&mut [T], Failure> {
+        let bytes = count.saturating_mul(size_of::<T>());
+        let table = self.tables.try_alloc_slice_fill_copy(count, fill);
+        table.map_err(|_| OutOfMemory { what, bytes }.into())
+    }
+}
+
+/// A model error, in the words of the file where it is about the memory given for its layers.
+pub(crate) fn refused(error: ModelError) -> Failure {
+    match error {
+        ModelError::Memory { what: "layers", expected, actual } => {
+            let message = format!("block_count: {expected} layers, but only {actual} tensors");
+            Failure::new("model", message)
+        }
+        error => error.into(),
+    }
+}
+
+/// That a vocabulary has as many tokens as the model.
+pub(crate) fn check_vocabulary(expected: usize, found: usize) -> Result<(), Failure> {
+    if expected == found {
+        return Ok(());
+    }
+    let message = format!("the vocabulary: expected {expected} tokens, found {found}");
+    Err(Failure::new("text", message))
+}
 
 /// The metadata, arrays left out.
 pub(crate) fn metadata(gguf: &Gguf<'_>) -> Map {
@@ -25,11 +93,6 @@ pub(crate) fn metadata(gguf: &Gguf<'_>) -> Map {
         map.set(&key.into(), &value);
     }
     map
-}
-
-/// Tokens of the vocabulary.
-pub(crate) fn tokens(gguf: &Gguf<'_>) -> usize {
-    gguf.get(keys::TOKENS).and_then(|v| v.as_array()).map_or(0, |array| array.len())
 }
 
 /// The digest of digests.

@@ -3,27 +3,18 @@
 use crate::argument::{lane, utf8};
 use crate::bytes::Bytes;
 use crate::failure::Failure;
-use crate::file::{metadata, tokens};
+use crate::file::{Memory, check_vocabulary, metadata, refused};
 use crate::sequence::Sequence;
-use bumpalo::Bump;
 use js_sys::{Map, Uint8Array, Uint32Array};
 use self_cell::self_cell;
 use std::rc::Rc;
 use trilane_core::gguf::Gguf;
 use trilane_core::kernel::{Baseline, Serial};
-use trilane_core::model::tokenizer::index_len;
 use trilane_core::model::{Digest, Header, Layer, ModelError, VERIFY_TOKENS, Weights, verify};
 use trilane_std::layer_errors::layer_errors;
 use trilane_std::memory::{OutOfMemory, filled};
 use trilane_std::text::Text;
 use wasm_bindgen::prelude::wasm_bindgen;
-
-/// What a model lives in.
-pub(crate) struct Memory {
-    bytes: Bytes,
-    /// The layers and the vocabulary's index.
-    tables: Bump,
-}
 
 /// What was found in a file.
 pub(crate) struct Found<'m> {
@@ -45,13 +36,9 @@ self_cell!(
 impl<'m> Found<'m> {
     fn read(memory: &'m Memory) -> Result<Self, Failure> {
         let gguf = Gguf::parse(memory.bytes.as_slice())?;
-        let header = Header::read(&gguf).map_err(|error| refused(&gguf, error))?;
-        // No more layers than tensors: a hostile header cannot ask for memory.
-        let count = header.layers.min(gguf.tensors().len());
-        let layers = memory.tables.try_alloc_slice_fill_copy(count, Layer::EMPTY);
-        let bytes = count * size_of::<Layer<'_>>();
-        let layers = layers.map_err(|_| OutOfMemory { what: "the layers", bytes })?;
-        let weights = Weights::load(&gguf, layers).map_err(|error| refused(&gguf, error))?;
+        let header = Header::read(&gguf).map_err(|error| unread(&gguf, error))?;
+        let layers = memory.layers(&gguf, header.layers, Layer::EMPTY)?;
+        let weights = Weights::load(&gguf, layers).map_err(refused)?;
         let text = Self::read_text(memory, &gguf, &header);
         Ok(Self { gguf, weights, text })
     }
@@ -62,15 +49,8 @@ impl<'m> Found<'m> {
         gguf: &Gguf<'m>,
         header: &Header,
     ) -> Result<Text<'m>, Failure> {
-        let (count, what) = (index_len(tokens(gguf)), "the vocabulary's index");
-        let index = memory.tables.try_alloc_slice_fill_copy(count, 0);
-        let bytes = count.saturating_mul(size_of::<u32>());
-        let text = Text::new(gguf, index.map_err(|_| OutOfMemory { what, bytes })?)?;
-        let (expected, found) = (header.vocabulary, text.tokenizer().vocabulary_len());
-        if expected != found {
-            let message = format!("the vocabulary: expected {expected} tokens, found {found}");
-            return Err(Failure::new("text", message));
-        }
+        let text = Text::new(gguf, memory.index(gguf)?)?;
+        check_vocabulary(header.vocabulary, text.tokenizer().vocabulary_len())?;
         Ok(text)
     }
 
@@ -79,23 +59,16 @@ impl<'m> Found<'m> {
     }
 }
 
-/// A model error, with what the file has where the error does not say.
-fn refused(gguf: &Gguf<'_>, error: ModelError) -> Failure {
-    match error {
-        ModelError::Architecture => {
-            let found = gguf.get("general.architecture").and_then(|v| v.as_str()).unwrap_or("?");
-            // A hostile name can be as long as the file.
-            let found: String = found.chars().take(64).collect();
-            let message =
-                format!("general.architecture: expected \"llama\" or \"bert\", found {found:?}");
-            Failure::new("model", message)
-        }
-        ModelError::Memory { what: "layers", expected, actual } => {
-            let message = format!("block_count: {expected} layers, but only {actual} tensors");
-            Failure::new("model", message)
-        }
-        error => error.into(),
+/// A model error, with the architecture of the file where it is about that.
+fn unread(gguf: &Gguf<'_>, error: ModelError) -> Failure {
+    if error != ModelError::Architecture {
+        return refused(error);
     }
+    let found = gguf.get("general.architecture").and_then(|v| v.as_str()).unwrap_or("?");
+    // A hostile name can be as long as the file.
+    let found: String = found.chars().take(64).collect();
+    let message = format!("general.architecture: expected \"llama\" or \"bert\", found {found:?}");
+    Failure::new("model", message)
 }
 
 /// A loaded model.
@@ -112,8 +85,9 @@ impl Model {
     /// `gguf`, `model`, `memory`.
     #[wasm_bindgen(constructor)]
     pub fn new(bytes: Bytes) -> Result<Self, Failure> {
-        let memory = Memory { bytes, tables: Bump::new() };
-        Ok(Self { loaded: Rc::new(Loaded::try_new(memory, |memory| Found::read(memory))?) })
+        Ok(Self {
+            loaded: Rc::new(Loaded::try_new(Memory::new(bytes), |memory| Found::read(memory))?),
+        })
     }
 
     fn found(&self) -> &Found<'_> {
