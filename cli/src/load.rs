@@ -6,7 +6,7 @@ use std::path::Path;
 use trilane::core::gguf::{Gguf, TensorType};
 use trilane::core::kernel::Level;
 use trilane::core::lane::{Lanes, PrecisionLane};
-use trilane::core::model::{Header, Layer, Mlp, ModelError, Weights};
+use trilane::core::model::{Architecture, Header, Layer, Mlp, ModelError, Weights};
 use trilane::core::nn::Linear;
 use trilane::std::text::Text;
 use trilane::std::threads::Threads;
@@ -69,7 +69,8 @@ pub(crate) fn refused(path: &Path, gguf: &Gguf<'_>, error: ModelError) -> Error 
     match error {
         ModelError::Architecture => {
             let found = gguf.get("general.architecture").and_then(|v| v.as_str()).unwrap_or("?");
-            let what = format!("general.architecture: expected \"llama\", found {found:?}");
+            let expected = Architecture::NAMES;
+            let what = format!("general.architecture: expected {expected}, found {found:?}");
             Error::file(path, what)
         }
         ModelError::Memory { what: "layers", expected, actual } => {

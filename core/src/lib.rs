@@ -8,9 +8,9 @@
 //! | [`quant`] | int8 activations with an exponent for each unit, ternary weights, requantised sums |
 //! | [`kernel`] | the kernels: a scalar specification and one file for each instruction set |
 //! | [`math`] | elementary functions and reductions with a defined order of operations |
-//! | [`nn`] | linear layers, norms, rotary positions, attention with a cache, gated blocks |
+//! | [`nn`] | linear layers, norms, rotary positions, attention with a cache, short convolutions, gated blocks |
 //! | [`gguf`] | GGUF files, read in place |
-//! | [`model`] | the llama-family decoder, the perceptron, tokenizer, sampler and digests |
+//! | [`model`] | the decoder of llama and LFM2, the perceptron, tokenizer, sampler and digests |
 //! | [`pi`] | calibration, dither, drift, angles and schedules from π, each with its figure |
 //!
 //! **Memory** is the caller's: types borrow, and say how much scratch they need in a `const fn` or

@@ -134,7 +134,7 @@ pub struct LaneReport {
 /// Converts a parsed file and writes the result to `out`, which appears complete or not at all.
 ///
 /// Every matrix (two or more dimensions, more than one row) becomes digit planes unless `keep`
-/// says otherwise; vectors and metadata are copied. `progress` is called after each tensor with
+/// says otherwise; vectors, the taps of short convolutions and metadata are copied. `progress` is called after each tensor with
 /// its report. The result does not depend on the number of threads. An encoder is centred (see
 /// [`Encoder`](trilane_core::model::Encoder)).
 ///

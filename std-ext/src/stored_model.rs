@@ -16,7 +16,7 @@ use trilane_core::gguf::blocks::Stored;
 use trilane_core::gguf::{Gguf, GgufError, MAX_HEADER_LEN, Tensor};
 use trilane_core::lane::PrecisionLane;
 use trilane_core::model::sparsity_parts::DOWN;
-use trilane_core::model::{Line, TensorName, Weights, parts};
+use trilane_core::model::{Line, TAPS, TensorName, Weights, parts};
 use trilane_core::nn::{Extent, Linear, RowSource, StoredMatrix};
 
 /// Bytes that are read at first to find the end of the header.
@@ -249,12 +249,13 @@ impl StoredFile {
     }
 }
 
-/// Whether a tensor stays in memory: vectors, what predicts neurons, and the scales that go into
-/// hidden values.
+/// Whether a tensor stays in memory: vectors, taps of short convolutions, what predicts neurons, and
+/// the scales that go into hidden values.
 fn stays(tensor: &Tensor<'_>) -> bool {
     let scales = tensor.name().ends_with(parts::ROW_SCALES);
     match tensor.dims() {
         [_] if !scales => true,
+        _ if tensor.name().ends_with(TAPS) => true,
         _ => tensor.name().contains(PREDICTOR) || (scales && tensor.name().contains(DOWN)),
     }
 }

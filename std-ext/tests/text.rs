@@ -9,7 +9,7 @@
 
 use trilane_core::gguf::{Gguf, Value};
 use trilane_core::model::tokenizer::TokenizerError;
-use trilane_core::model::{Header, ModelError};
+use trilane_core::model::{Architecture, Header, ModelError};
 use trilane_core::nn::{Activation, Attention};
 use trilane_std::gguf_writer::GgufWriter;
 use trilane_std::memory;
@@ -196,6 +196,7 @@ fn scores_types_and_byte_pieces_that_mean_nothing() {
 #[test]
 fn the_arena_is_as_long_as_asked_or_refused() {
     let header = Header {
+        architecture: Architecture::Llama,
         vocabulary: 8,
         dim: 64,
         hidden: 96,

@@ -2,7 +2,7 @@
 
 use crate::file::{File, Meta, metadata};
 use trilane::core::gguf::{Gguf, TensorType, Value};
-use trilane::core::model::{Header, ModelError};
+use trilane::core::model::{Architecture, Header, ModelError};
 use trilane::core::nn::{Activation, Attention};
 
 /// Reads the header of a file without tensors after its metadata has been changed: a value of
@@ -21,6 +21,7 @@ fn value<T>(key: &'static str, expected: &'static str) -> Result<T, ModelError> 
 }
 
 const EXPECTED: Header = Header {
+    architecture: Architecture::Llama,
     vocabulary: 40,
     dim: 64,
     hidden: 96,
@@ -94,7 +95,9 @@ fn the_activation_of_the_gate_by_name() {
 fn another_architecture() {
     let key = "general.architecture";
     assert_eq!(read(&[(key, None)]), Err(ModelError::MissingKey { key }));
-    for other in [Value::Str("bert"), Value::Str("llama2"), Value::U32(1)] {
+    for other in
+        ["bert", "llama2", "lfm2moe", ""].map(Value::Str).into_iter().chain([Value::U32(1)])
+    {
         assert_eq!(read(&[(key, Some(other))]), Err(ModelError::Architecture));
     }
 }

@@ -35,14 +35,22 @@ const fn float_lines(floats: Option<usize>) -> Option<usize> {
 }
 
 /// Lengths of the float buffers of a decoder.
-const fn float_lens(header: &Header, capacity: usize) -> [Option<usize>; 12] {
+const fn float_lens(header: &Header, capacity: usize) -> [Option<usize>; 14] {
     let heads = header.attention.heads;
     let scratch = match capacity.checked_add(header.attention.head_dim) {
         Some(piece) => heads.checked_mul(piece),
         None => None,
     };
+    let convolutions = header.convolution_blocks();
+    let history = match convolutions.checked_mul(header.dim) {
+        Some(token) => token.checked_mul(capacity),
+        None => None,
+    };
     [
-        KvCache::floats(header.layers, capacity, header.kv_len()),
+        KvCache::floats(header.attention_blocks(), capacity, header.kv_len()),
+        history,
+        // B, C and x of a token.
+        if convolutions > 0 { header.dim.checked_mul(3) } else { Some(0) },
         scratch,
         Some(header.dim),
         Some(header.dim),
@@ -113,6 +121,8 @@ impl Header {
 #[derive(Debug)]
 pub(super) struct Buffers<'a> {
     pub(super) cache: &'a mut [f32],
+    pub(super) history: &'a mut [f32],
+    pub(super) projected: &'a mut [f32],
     pub(super) scratch: &'a mut [f32],
     pub(super) x: &'a mut [f32],
     pub(super) normed: &'a mut [f32],
@@ -171,8 +181,22 @@ impl<'a> Buffers<'a> {
         let error =
             ModelError::Memory { what: "the arena (in lines of 64 bytes)", expected, actual };
         let mut rest = arena.get_mut(..expected).ok_or(error)?;
-        let [cache, scratch, x, normed, delta, query, attended, gate, up, logits, cos, sin] =
-            float_lens(header, capacity).map(|len| take(&mut rest, len));
+        let [
+            cache,
+            history,
+            projected,
+            scratch,
+            x,
+            normed,
+            delta,
+            query,
+            attended,
+            gate,
+            up,
+            logits,
+            cos,
+            sin,
+        ] = float_lens(header, capacity).map(|len| take(&mut rest, len));
         let (q, multipliers, sums) = activation_lens(header.longest_input());
         let (q, multipliers, sums) = (
             take(&mut rest, Some(q)),
@@ -181,6 +205,8 @@ impl<'a> Buffers<'a> {
         );
         Ok(Self {
             cache: cache.ok_or(error)?,
+            history: history.ok_or(error)?,
+            projected: projected.ok_or(error)?,
             scratch: scratch.ok_or(error)?,
             x: x.ok_or(error)?,
             normed: normed.ok_or(error)?,

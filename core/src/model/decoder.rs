@@ -1,7 +1,8 @@
-//! The llama-family decoder: a token in, logits out.
+//! The decoder: a token in, logits out.
 
 use super::arena::{Buffers, Line, SparseBuffers};
 use super::auto::{self, AutoLanes};
+use super::mixer::Mixing;
 use super::sparse::{self, FeedForwardMode};
 use super::{ModelError, Weights};
 use crate::error::ShapeError;
@@ -25,6 +26,7 @@ pub type Recorder<'o> = &'o mut dyn FnMut(usize, &[f32], &[f32]);
 /// ```text
 /// x = token_embd[token]
 /// for each layer   x += W_o · attention(rope(W_q n), rope(W_k n), W_v n),   n = rms_norm(x)
+///                or x += W_out · conv(W_in n),   see Architecture and ShortConv
 ///                  x += W_down · (silu(W_gate n) · W_up n),                 n = rms_norm(x)
 /// logits = W_output · rms_norm(x)
 /// ```
@@ -35,14 +37,11 @@ pub struct Decoder<'a, 'm, B> {
     lanes: [Result<(), ModelError>; 5],
     backend: B,
     auto: Option<AutoLanes<'a>>,
-    cache: KvCache<'a>,
-    scratch: &'a mut [f32],
+    mixing: Mixing<'a>,
     x: &'a mut [f32],
     normed: &'a mut [f32],
     /// What a block adds to `x`.
     delta: &'a mut [f32],
-    query: &'a mut [f32],
-    attended: &'a mut [f32],
     gate: &'a mut [f32],
     up: &'a mut [f32],
     logits: &'a mut [f32],
@@ -74,19 +73,23 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
             return Err(ModelError::Value { key, expected });
         }
         let b = Buffers::cut(header, capacity, arena)?;
-        let cache = KvCache::new(b.cache, header.layers, capacity, header.kv_len())?;
+        let cache = KvCache::new(b.cache, header.attention_blocks(), capacity, header.kv_len())?;
         Ok(Self {
             lanes: PrecisionLane::ALL.map(|lane| weights.check_computable(backend, lane)),
             weights,
             backend,
             auto: None,
-            cache,
-            scratch: b.scratch,
+            mixing: Mixing {
+                cache,
+                scratch: b.scratch,
+                query: b.query,
+                attended: b.attended,
+                history: b.history,
+                projected: b.projected,
+            },
             x: b.x,
             normed: b.normed,
             delta: b.delta,
-            query: b.query,
-            attended: b.attended,
             gate: b.gate,
             up: b.up,
             logits: b.logits,
@@ -122,17 +125,17 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
 
     /// Tokens in the cache.
     pub fn position(&self) -> usize {
-        self.cache.len()
+        self.mixing.cache.len()
     }
 
     /// Tokens that the cache has room for.
     pub fn capacity(&self) -> usize {
-        self.cache.capacity()
+        self.mixing.cache.capacity()
     }
 
     /// Forgets the tokens from `len` on, so that a sequence can go on differently.
     pub fn truncate(&mut self, len: usize) {
-        self.cache.truncate(len);
+        self.mixing.cache.truncate(len);
     }
 
     /// Runs the feed-forward blocks in another mode from now on. At first they are dense.
@@ -215,7 +218,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         observe: Observer<'_>,
     ) -> Result<(), ModelError> {
         let mut auto = self.auto.take().ok_or(ModelError::NoPolicy)?;
-        if self.cache.is_empty() {
+        if self.mixing.cache.is_empty() {
             auto.restart();
         }
         let surprise = auto.plan(token, self.logits);
@@ -249,35 +252,20 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         self.check_lanes(lanes)?;
         let outside = lanes.of(header.layers).unwrap_or(PrecisionLane::Bit3);
         self.weights.token_embd.row(outside, row, self.x)?;
-        let rope = Rope::new(self.cache.len(), header.rope_base, self.cos, self.sin);
-        let attention = header.attention;
+        let rope = Rope::new(self.mixing.cache.len(), header.rope_base, self.cos, self.sin);
         for (l, layer) in self.weights.layers.iter().enumerate() {
             let lane = lanes.of(l).unwrap_or(outside);
             let run = Run { backend: self.backend, pool, lane, layer: l };
             run.norm(self.x, layer.attn_norm, header.norm_eps, self.normed)?;
-            {
-                let linears = [&layer.attn_q, &layer.attn_k, &layer.attn_v];
-                let input = run.input(self.normed, &mut self.integers, &linears)?;
-                let (key, value) = self.cache.next(l)?;
-                run.matvec(&layer.attn_q, &input, self.query)?;
-                run.matvec(&layer.attn_k, &input, key)?;
-                run.matvec(&layer.attn_v, &input, value)?;
-                rope.rotate(self.query, attention.head_dim);
-                rope.rotate(key, attention.head_dim);
-            }
-            attention.attend(
-                self.backend,
-                pool,
-                self.query,
-                &self.cache,
-                l,
-                self.attended,
-                self.scratch,
+            layer.mixer.forward(
+                &run,
+                &header,
+                &rope,
+                self.normed,
+                &mut self.integers,
+                &mut self.mixing,
+                self.delta,
             )?;
-            {
-                let input = run.input(self.attended, &mut self.integers, &[&layer.attn_output])?;
-                run.matvec(&layer.attn_output, &input, self.delta)?;
-            }
             add(self.x, self.delta);
             run.norm(self.x, layer.ffn_norm, header.norm_eps, self.normed)?;
             if sparse::COMPILED && layer.sparse.is_some() {
@@ -330,7 +318,7 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
             return Err(ModelError::Diverged { layer: header.layers });
         }
         observe(header.layers, self.logits);
-        self.cache.commit()?;
+        self.mixing.cache.commit()?;
         Ok(())
     }
 
@@ -353,9 +341,9 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
 }
 
 /// What the steps of one layer share.
-struct Run<'p, B> {
-    backend: B,
-    pool: &'p dyn Pool,
+pub(super) struct Run<'p, B> {
+    pub(super) backend: B,
+    pub(super) pool: &'p dyn Pool,
     lane: PrecisionLane,
     layer: usize,
 }
@@ -368,7 +356,24 @@ impl<B: Backend> Run<'_, B> {
         })
     }
 
-    fn input<'b>(
+    /// The same over each head, with one gain for all of them; `scratch` has room for a head.
+    #[cfg(feature = "lfm2")]
+    pub(super) fn norm_heads(
+        &self,
+        heads: &mut [f32],
+        gain: &[f32],
+        eps: f32,
+        scratch: &mut [f32],
+    ) -> Result<(), ModelError> {
+        let copy = scratch.get_mut(..gain.len()).unwrap_or_default();
+        for head in heads.chunks_mut(gain.len().max(1)) {
+            copy.iter_mut().zip(&*head).for_each(|(copy, v)| *copy = *v);
+            self.norm(copy, gain, eps, head)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn input<'b>(
         &self,
         x: &'b [f32],
         buf: &'b mut ActivationsBuf<'_>,
@@ -387,7 +392,7 @@ impl<B: Backend> Run<'_, B> {
         }
     }
 
-    fn matvec(
+    pub(super) fn matvec(
         &self,
         linear: &Linear<'_>,
         input: &Input<'_>,

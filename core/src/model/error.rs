@@ -1,5 +1,6 @@
 //! Why a model cannot be loaded or run.
 
+use super::Architecture;
 use crate::error::ShapeError;
 use crate::gguf::TensorType;
 use crate::nn::{AttentionError, CacheError, LinearError};
@@ -175,7 +176,11 @@ impl fmt::Display for ModelError {
                 write!(f, "metadata key {key}: expected {expected}")
             }
             Self::Architecture => {
-                f.write_str("general.architecture: expected \"llama\", found another one")
+                write!(
+                    f,
+                    "general.architecture: expected {}, found another one",
+                    Architecture::NAMES
+                )
             }
             Self::MissingTensor { name } => write!(f, "tensor {name} is missing"),
             Self::TensorShape { name, expected, found } => write!(

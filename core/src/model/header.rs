@@ -1,13 +1,16 @@
-//! The numbers of a llama-family model, read from GGUF metadata.
+//! The numbers of a decoder, read from GGUF metadata.
 
-use super::hyperparameters::{Hyperparameters, LARGEST};
+use super::architecture::{Architecture, hyperparameters};
+use super::hyperparameters::LARGEST;
 use super::{ModelError, sparse};
 use crate::gguf::Gguf;
 use crate::nn::{Activation, Attention};
 
-/// Hyperparameters of a llama-family decoder, checked against each other.
+/// Hyperparameters of a decoder, checked against each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Header {
+    /// The family.
+    pub architecture: Architecture,
     /// Tokens in the vocabulary.
     pub vocabulary: usize,
     /// Values in the residual stream.
@@ -48,16 +51,11 @@ impl Header {
     /// [`ModelError::Architecture`], [`ModelError::MissingKey`], or [`ModelError::Value`] with what
     /// was expected. Position scaling other than none is refused, since it is not computed.
     pub fn read(file: &Gguf<'_>) -> Result<Self, ModelError> {
-        let key = "general.architecture";
-        let architecture = file.get(key).ok_or(ModelError::MissingKey { key })?;
-        if architecture.as_str() != Some("llama") {
-            return Err(ModelError::Architecture);
-        }
-        let llama = Hyperparameters::new(file, "llama");
-        let dim = llama.needed("embedding_length")?;
-        let heads = llama.needed("attention.head_count")?;
-        let kv_heads = llama.count("attention.head_count_kv")?.unwrap_or(heads);
-        let head_dim = match llama.count("attention.key_length")? {
+        let numbers = hyperparameters(file)?;
+        let dim = numbers.needed("embedding_length")?;
+        let heads = numbers.needed("attention.head_count")?;
+        let (architecture, kv_heads) = Architecture::read(&numbers, heads)?;
+        let head_dim = match numbers.count("attention.key_length")? {
             Some(length) => length,
             None if dim.checked_rem(heads) == Some(0) => dim / heads,
             None => {
@@ -74,41 +72,52 @@ impl Header {
             let key = "attention.key_length";
             return Err(ModelError::Value { key, expected: "at most 2^24 / head_count" });
         }
-        if llama.count("attention.value_length")?.is_some_and(|length| length != head_dim) {
+        if numbers.count("attention.value_length")?.is_some_and(|length| length != head_dim) {
             let key = "attention.value_length";
             return Err(ModelError::Value { key, expected: "the same as key_length" });
         }
-        let rope_dim = llama.count("rope.dimension_count")?.unwrap_or(head_dim);
+        let rope_dim = numbers.count("rope.dimension_count")?.unwrap_or(head_dim);
         if rope_dim > head_dim || rope_dim % 2 != 0 {
             let key = "rope.dimension_count";
             return Err(ModelError::Value { key, expected: "even, at most the head size" });
         }
-        let scaling = llama.get("rope.scaling.type");
+        let scaling = numbers.get("rope.scaling.type");
         if scaling.is_some_and(|v| v.as_str() != Some("none"))
             || file.tensor("rope_freqs.weight").is_some()
         {
             let key = "rope.scaling.type";
             return Err(ModelError::Value { key, expected: "no position scaling" });
         }
-        if llama.get("expert_count").is_some_and(|experts| experts.as_u64() != Some(0)) {
+        if numbers.get("expert_count").is_some_and(|experts| experts.as_u64() != Some(0)) {
             let key = "expert_count";
             return Err(ModelError::Value { key, expected: "0: experts are not computed" });
         }
         Ok(Self {
-            vocabulary: llama.vocabulary()?,
+            architecture,
+            vocabulary: numbers.vocabulary()?,
             dim,
-            hidden: llama.needed("feed_forward_length")?,
+            hidden: numbers.needed("feed_forward_length")?,
             activation: activation(file)?,
-            layers: llama.needed("block_count")?,
+            layers: numbers.needed("block_count")?,
             attention: Attention { heads, kv_heads, head_dim },
             rope_dim,
-            rope_base: llama.positive("rope.freq_base")?.unwrap_or(10_000.0),
-            norm_eps: llama
+            rope_base: numbers.positive("rope.freq_base")?.unwrap_or(10_000.0),
+            norm_eps: numbers
                 .positive("attention.layer_norm_rms_epsilon")?
                 .ok_or(ModelError::MissingKey { key: "attention.layer_norm_rms_epsilon" })?,
-            context: llama.needed("context_length")?,
-            sparse_rank: sparse::rank(file, llama.needed("feed_forward_length")?)?,
+            context: numbers.needed("context_length")?,
+            sparse_rank: sparse::rank(file, numbers.needed("feed_forward_length")?)?,
         })
+    }
+
+    /// Blocks of attention.
+    pub const fn attention_blocks(&self) -> usize {
+        self.architecture.attention_blocks(self.layers)
+    }
+
+    /// Blocks of short convolutions.
+    pub const fn convolution_blocks(&self) -> usize {
+        self.layers.saturating_sub(self.attention_blocks())
     }
 
     /// Values in the queries of a token.

@@ -17,6 +17,10 @@ impl<'f, 'a> Hyperparameters<'f, 'a> {
         Self { file, architecture }
     }
 
+    pub(super) fn architecture(&self) -> &'static str {
+        self.architecture
+    }
+
     /// The value of `<architecture>.<key>`.
     pub(super) fn get(&self, key: &'static str) -> Option<Value<'a>> {
         let is = |k: &str| {

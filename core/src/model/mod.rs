@@ -1,5 +1,6 @@
 //! Models: headers, tokenizers, sampler, decoder, encoder, perceptron.
 
+mod architecture;
 mod arena;
 mod auto;
 mod decoder;
@@ -10,6 +11,7 @@ mod file_tokenizer;
 mod header;
 mod hyperparameters;
 mod merge;
+mod mixer;
 mod mlp;
 mod planes;
 pub mod sampler;
@@ -22,6 +24,7 @@ mod vocab;
 mod weights;
 pub mod wordpiece;
 
+pub use architecture::{Architecture, TAPS};
 pub use arena::Line;
 pub use auto::{AutoError, AutoLanes, AutoLayer, AutoMemory};
 pub use decoder::{Decoder, Observer, Recorder};

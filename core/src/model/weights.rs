@@ -1,5 +1,6 @@
 //! Finding and checking the weight tensors of a decoder.
 
+use super::mixer::{Mixer, Mixers};
 use super::planes::{Listed, as_floats, digits, find, parts};
 #[cfg(feature = "stored")]
 use super::planes::{extent, stored_digits};
@@ -17,10 +18,7 @@ use crate::nn::{RowSource, StoredMatrix, StoredParts};
 #[derive(Clone, Copy, Debug)]
 pub struct Layer<'m> {
     pub(super) attn_norm: &'m [f32],
-    pub(super) attn_q: Linear<'m>,
-    pub(super) attn_k: Linear<'m>,
-    pub(super) attn_v: Linear<'m>,
-    pub(super) attn_output: Linear<'m>,
+    pub(super) mixer: Mixer<'m>,
     pub(super) ffn_norm: &'m [f32],
     pub(super) ffn_gate: Linear<'m>,
     pub(super) ffn_up: Linear<'m>,
@@ -37,10 +35,7 @@ impl<'m> Layer<'m> {
     /// A place for a layer's weights.
     pub const EMPTY: Self = Self {
         attn_norm: &[],
-        attn_q: NOTHING,
-        attn_k: NOTHING,
-        attn_v: NOTHING,
-        attn_output: NOTHING,
+        mixer: Mixer::EMPTY,
         ffn_norm: &[],
         ffn_gate: NOTHING,
         ffn_up: NOTHING,
@@ -49,20 +44,17 @@ impl<'m> Layer<'m> {
     };
 
     /// The linear layers, with their names.
-    fn linears(&self) -> [(&'static str, &Linear<'m>); 7] {
-        [
-            ("attn_q", &self.attn_q),
-            ("attn_k", &self.attn_k),
-            ("attn_v", &self.attn_v),
-            ("attn_output", &self.attn_output),
+    fn linears(&self) -> impl Iterator<Item = (&'static str, &Linear<'m>)> + Clone {
+        let ffn = [
             ("ffn_gate", &self.ffn_gate),
             ("ffn_up", &self.ffn_up),
             (if self.sparse.is_some() { DOWN } else { "ffn_down" }, &self.ffn_down),
-        ]
+        ];
+        self.mixer.linears().into_iter().flatten().chain(ffn)
     }
 }
 
-/// The weights of a llama-family decoder, borrowed from a file and checked.
+/// The weights of a decoder, borrowed from a file and checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Weights<'a, 'm> {
     pub(super) header: Header,
@@ -110,15 +102,12 @@ impl<'a, 'm> Weights<'a, 'm> {
         let linear = |name, rows, cols| linear(place, listed.as_ref(), name, rows, cols);
         let floats = |name, len| floats(place, name, len);
         let (dim, hidden) = (header.dim, header.hidden);
-        let (query, kv) = (header.query_len(), header.kv_len());
+        let mut mixers = Mixers::new(place, listed.as_ref(), header)?;
         for (i, layer) in layers.iter_mut().enumerate() {
             let name = |part| TensorName { layer: Some(i), part };
             *layer = Layer {
                 attn_norm: floats(name("attn_norm"), dim)?,
-                attn_q: linear(name("attn_q"), query, dim)?,
-                attn_k: linear(name("attn_k"), kv, dim)?,
-                attn_v: linear(name("attn_v"), kv, dim)?,
-                attn_output: linear(name("attn_output"), dim, query)?,
+                mixer: mixers.load(i)?,
                 ffn_norm: floats(name("ffn_norm"), dim)?,
                 ffn_gate: linear(name("ffn_gate"), hidden, dim)?,
                 ffn_up: linear(name("ffn_up"), hidden, dim)?,
@@ -144,7 +133,7 @@ impl<'a, 'm> Weights<'a, 'm> {
             // Without an output matrix the embedding serves for both.
             token_embd
         };
-        let output_norm = floats(name("output_norm"), dim)?;
+        let output_norm = floats(name(header.architecture.output_norm()), dim)?;
         Ok(Self { header, token_embd, output, output_norm, layers })
     }
 
@@ -157,7 +146,7 @@ impl<'a, 'm> Weights<'a, 'm> {
     pub fn linears(&self) -> impl Iterator<Item = (TensorName, &Linear<'m>)> + Clone {
         let outside = |part, linear| (TensorName { layer: None, part }, linear);
         let inside = self.layers.iter().enumerate().flat_map(|(i, layer)| {
-            layer.linears().map(|(part, linear)| (TensorName { layer: Some(i), part }, linear))
+            layer.linears().map(move |(part, linear)| (TensorName { layer: Some(i), part }, linear))
         });
         core::iter::once(outside("token_embd", &self.token_embd))
             .chain(inside)
@@ -188,7 +177,7 @@ impl<'a, 'm> Weights<'a, 'm> {
     }
 
     /// Bytes of weights that one token reads at a lane: every linear layer once, of the embedding
-    /// table one row, and the norms.
+    /// table one row, the norms and the taps of short convolutions.
     ///
     /// # Errors
     /// [`ModelError::Lane`] when a tensor is not stored at that lane.
@@ -205,7 +194,8 @@ impl<'a, 'm> Weights<'a, 'm> {
     pub fn layer_bytes(&self, layer: usize, lane: PrecisionLane) -> Result<usize, ModelError> {
         let inside = (layer < self.header.layers).then_some(layer);
         let norms = if inside.is_some() { 2 } else { 1 };
-        let mut bytes = norms * self.header.dim * size_of::<f32>();
+        let others = self.layers.get(layer).map_or(0, |layer| layer.mixer.floats());
+        let mut bytes = (norms * self.header.dim + others) * size_of::<f32>();
         for (name, linear) in self.linears().filter(|(name, _)| name.layer == inside) {
             let all = linear.bytes(lane).map_err(|_| ModelError::Lane { name, lane })?;
             let embedding = name.layer.is_none() && name.part == "token_embd";
@@ -294,6 +284,22 @@ pub(super) fn floats<'m>(
     } else {
         Err(ModelError::NotFinite { name })
     }
+}
+
+/// The floats of a tensor, which has to have so many rows and columns.
+#[cfg(feature = "lfm2")]
+pub(super) fn table<'m>(
+    place: &Place<'m>,
+    name: TensorName,
+    rows: usize,
+    cols: usize,
+) -> Result<&'m [f32], ModelError> {
+    let tensor = find(&place.file, name, "").ok_or(ModelError::MissingTensor { name })?;
+    let (found, expected) = ((tensor.rows(), tensor.cols()), (rows, cols));
+    if found != expected {
+        return Err(ModelError::TensorShape { name, expected, found });
+    }
+    floats(place, name, rows * cols)
 }
 
 /// A matrix: from digit planes when the metadata lists it, else from the tensor of that name.

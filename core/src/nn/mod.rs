@@ -7,6 +7,8 @@ mod matmul;
 mod norm;
 mod rope;
 mod self_attention;
+#[cfg(feature = "lfm2")]
+mod short_conv;
 mod sparse;
 #[cfg(feature = "stored")]
 mod stored;
@@ -17,6 +19,8 @@ pub use ffn::{Activation, FeedForward, gate};
 pub use linear::{Input, Linear, LinearError};
 pub use norm::{NormError, layer_norm, rms_norm, softmax};
 pub use rope::Rope;
+#[cfg(feature = "lfm2")]
+pub use short_conv::ShortConv;
 pub use sparse::{
     FullGate, Known, LowRank, LowRankColumns, Magnitude, MarginTier0, NeuronRows, Neurons,
     Predicted, Predictor, PredictorInput, Selection, SelectionError, SparseReads, SparseScratch,

@@ -22,7 +22,7 @@ impl<'a> Rope<'a> {
     }
 
     /// Rotates the first d values of every head of `head_dim` values: the pair (2i, 2i + 1) by θ_i,
-    /// `(a, b) → (a·cos − b·sin, a·sin + b·cos)`. Ordered.
+    /// `(a, b) → (a·cos − b·sin, a·sin + b·cos)`. Ordered. As llama.
     pub fn rotate(&self, heads: &mut [f32], head_dim: usize) {
         for head in heads.chunks_mut(head_dim.max(1)) {
             for ((pair, &cos), &sin) in head.chunks_exact_mut(2).zip(self.cos).zip(self.sin) {
@@ -32,11 +32,37 @@ impl<'a> Rope<'a> {
             }
         }
     }
+
+    /// As [`rotate`](Self::rotate), of the pairs (i, i + d/2). As GPT-NeoX.
+    pub fn rotate_halves(&self, heads: &mut [f32], head_dim: usize) {
+        let half = self.cos.len().min(self.sin.len());
+        for head in heads.chunks_mut(head_dim.max(1)) {
+            let Some((first, rest)) = head.split_at_mut_checked(half) else { continue };
+            for (((a, b), &cos), &sin) in first.iter_mut().zip(rest).zip(self.cos).zip(self.sin) {
+                (*a, *b) = (*a * cos - *b * sin, *a * sin + *b * cos);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn halves_are_pairs_that_lie_apart() {
+        let (mut c, mut s) = ([0.0; 2], [0.0; 2]);
+        let rope = Rope::new(7, 10_000.0, &mut c, &mut s);
+        let (mut halves, mut pairs) = ([1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 3.0, 2.0, 4.0, 5.0]);
+        rope.rotate_halves(&mut halves, 5);
+        rope.rotate(&mut pairs, 5);
+        assert_eq!(halves, [pairs[0], pairs[2], pairs[1], pairs[3], 5.0]);
+        // Every head, and none that is cut off.
+        let mut heads = [1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0, 9.0];
+        rope.rotate_halves(&mut heads, 4);
+        assert_eq!(heads[..4], halves[..4]);
+        assert_eq!(heads[4..], [halves[0], halves[1], halves[2], halves[3], 9.0]);
+    }
 
     #[test]
     fn position_zero_changes_nothing_and_lengths_are_kept() {

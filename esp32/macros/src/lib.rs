@@ -63,13 +63,14 @@ fn model(path: &Path) -> Result<String, String> {
 fn decoder(gguf: &Gguf<'_>) -> Result<String, ModelError> {
     let header = Header::read(gguf)?;
     Weights::load(gguf, &mut memory::layers(gguf, &header))?;
-    let Header { vocabulary, dim, hidden, layers, rope_dim, context, .. } = header;
+    let Header { architecture, vocabulary, dim, hidden, layers, rope_dim, context, .. } = header;
     let [heads, kv_heads, head_dim] =
         [header.attention.heads, header.attention.kv_heads, header.attention.head_dim];
     let sparse_rank = header.sparse_rank;
     let (rope_base, norm_eps, activation) = (header.rope_base, header.norm_eps, header.activation);
     Ok(format!(
         "::trilane_esp32::Model::new(&BYTES.0, ::trilane_esp32::core::model::Header {{
+            architecture: ::trilane_esp32::core::model::Architecture::{architecture:?},
             vocabulary: {vocabulary},
             dim: {dim},
             hidden: {hidden},

@@ -5,7 +5,9 @@ use crate::gguf_writer::{GgufWriter, WriteError, write_atomically};
 use std::path::Path;
 use trilane_core::gguf::{Gguf, TensorType, Value};
 use trilane_core::lane::PrecisionLane;
-use trilane_core::model::{ModelError, TensorName, Weights, keys, sparsity_keys, sparsity_parts};
+use trilane_core::model::{
+    ModelError, TAPS, TensorName, Weights, keys, sparsity_keys, sparsity_parts,
+};
 use trilane_core::nn::Linear;
 
 /// What a rewritten model is made of.
@@ -158,9 +160,10 @@ pub fn rewrite(
     let inverse = |layer: usize, i: u32| 1.0 / norm(layer, i);
     let tied = !file.tensors().any(|t| t.name().starts_with("output.weight"));
     let mut sources = Vec::new();
-    for tensor in file.tensors().filter(|t| t.rows() < 2 && t.kind() == TensorType::F32) {
+    for tensor in file.tensors().filter(|t| t.kind() == TensorType::F32) {
         // Not the parts of matrices in digit planes that happen to have one row.
-        if tensor.name().ends_with("norm.weight") {
+        let norm = tensor.rows() < 2 && tensor.name().ends_with("norm.weight");
+        if norm || tensor.name().ends_with(TAPS) {
             sources.push(Source::Copy(tensor));
         }
     }

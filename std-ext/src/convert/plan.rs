@@ -6,6 +6,7 @@ use trilane_core::digits::{Group, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, units};
 use trilane_core::gguf::TensorType;
 use trilane_core::gguf::blocks::is_supported;
 use trilane_core::lane::PrecisionLane;
+use trilane_core::model::TAPS;
 
 /// A tensor and what it becomes.
 pub(super) struct Planned<'a> {
@@ -33,7 +34,7 @@ impl<'a> Plan<'a> {
         let mut used = vec![false; options.keep.len()];
         let mut tensors = Vec::new();
         for tensor in all {
-            if tensor.rows() < 2 {
+            if tensor.rows() < 2 || tensor.name.ends_with(TAPS) {
                 tensors.push(Planned { tensor, top: None, floor: lowest });
                 continue;
             }
