@@ -8,9 +8,12 @@ use trilane::core::lane::PrecisionLane;
 use trilane::core::model::{Decoder, Digest, Header, VERIFY_TOKENS, Weights, verify};
 use trilane::std::{level, mapped::MappedFile, memory};
 
-/// `trilane verify models/shakespeare.gguf`: layers, logits, all.
-const GOLDEN: [(PrecisionLane, [u64; 7]); 3] =
-    [(PrecisionLane::Bit3, BIT3), (PrecisionLane::Bit5, BIT5), (PrecisionLane::Bit7, BIT7)];
+/// A lane, and the digests of layers, logits, and all.
+type Golden = (PrecisionLane, &'static [u64]);
+
+/// `trilane verify models/shakespeare.gguf`.
+const GOLDEN: [Golden; 3] =
+    [(PrecisionLane::Bit3, &BIT3), (PrecisionLane::Bit5, &BIT5), (PrecisionLane::Bit7, &BIT7)];
 const BIT3: [u64; 7] = [
     0x7c0f_154f_d770_8a1e,
     0x0b7e_01e4_75b3_19c4,
@@ -40,10 +43,10 @@ const BIT7: [u64; 7] = [
 ];
 
 /// `trilane verify models/shakespeare-sparse.gguf`.
-const SPARSE: [(PrecisionLane, [u64; 7]); 3] = [
-    (PrecisionLane::Bit3, SPARSE_BIT3),
-    (PrecisionLane::Bit5, SPARSE_BIT5),
-    (PrecisionLane::Bit7, SPARSE_BIT7),
+const SPARSE: [Golden; 3] = [
+    (PrecisionLane::Bit3, &SPARSE_BIT3),
+    (PrecisionLane::Bit5, &SPARSE_BIT5),
+    (PrecisionLane::Bit7, &SPARSE_BIT7),
 ];
 const SPARSE_BIT3: [u64; 7] = [
     0xf138_618e_4ac7_033f,
@@ -73,6 +76,17 @@ const SPARSE_BIT7: [u64; 7] = [
     0xa86a_1858_2b0f_b27b,
 ];
 
+/// `trilane verify tests/fixtures/lfm2.gguf`.
+const LFM2: [Golden; 1] = [(PrecisionLane::Float32, &LFM2_FLOAT)];
+const LFM2_FLOAT: [u64; 6] = [
+    0x04a9_908a_e8ac_bc24,
+    0xe9da_191c_b57f_1bf8,
+    0x7dd5_e20b_6ff0_fc24,
+    0x24e8_e723_6811_2472,
+    0x45b7_4502_8f48_6502,
+    0xddf0_9ac7_5650_ab47,
+];
+
 /// Spreads every product over three threads, however small it is.
 struct Three;
 
@@ -94,8 +108,8 @@ impl Pool for Three {
 }
 
 /// Compares the digests of a model on every level with constants.
-fn check(model: &str, golden: &[(PrecisionLane, [u64; 7])]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(model);
+fn check(model: &str, golden: &[Golden]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(model);
     let file = MappedFile::open(&path).unwrap();
     let gguf: Gguf<'_> = file.gguf().unwrap();
     let header = Header::read(&gguf).unwrap();
@@ -109,7 +123,7 @@ fn check(model: &str, golden: &[(PrecisionLane, [u64; 7])]) {
         for &(name, pool) in pools {
             for &(lane, golden) in golden {
                 let mut decoder = Decoder::new(weights, level, VERIFY_TOKENS, &mut arena).unwrap();
-                let mut digests = [Digest::default(); 6];
+                let mut digests = vec![Digest::default(); header.layers + 1];
                 let all = verify(&mut decoder, pool, lane, &mut digests).unwrap();
                 let found: Vec<u64> = digests.iter().chain([&all]).map(|d| d.value()).collect();
                 assert_eq!(found, golden, "{model}: {lane} on {level}, {name}");
@@ -120,10 +134,15 @@ fn check(model: &str, golden: &[(PrecisionLane, [u64; 7])]) {
 
 #[test]
 fn the_shakespeare_model_has_its_digests_at_every_level_and_lane() {
-    check("shakespeare.gguf", &GOLDEN);
+    check("models/shakespeare.gguf", &GOLDEN);
 }
 
 #[test]
 fn the_sparse_model_has_its_digests_at_every_level_and_lane() {
-    check("shakespeare-sparse.gguf", &SPARSE);
+    check("models/shakespeare-sparse.gguf", &SPARSE);
+}
+
+#[test]
+fn the_lfm2_model_has_its_digests_at_every_level() {
+    check("tests/fixtures/lfm2.gguf", &LFM2);
 }

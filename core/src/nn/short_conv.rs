@@ -98,25 +98,22 @@ mod tests {
             let u = |t: usize, i: usize| tokens[t][i] * tokens[t][2 * dim + i];
             let mut history = vec![f32::NAN; 6 * dim];
             let mut y = vec![f32::NAN; dim];
-            for t in 0..6 {
-                conv.forward(&tokens[t], t, &mut history, &mut y).unwrap();
-                for i in 0..dim {
-                    let mut sum = 0.0f64;
-                    for k in 0..taps {
-                        if t + 1 + k >= taps {
-                            let u = f64::from(u(t + 1 + k - taps, i));
-                            sum += f64::from(weights[i * taps + k]) * u;
-                        }
-                    }
-                    let expected = f64::from(tokens[t][dim + i]) * sum;
-                    assert!((f64::from(y[i]) - expected).abs() < 1e-5, "{dim} {taps} {t} {i}");
+            for (t, token) in tokens.iter().enumerate() {
+                conv.forward(token, t, &mut history, &mut y).unwrap();
+                for (i, found) in y.iter().enumerate() {
+                    let term = |k: usize| match (t + 1 + k).checked_sub(taps) {
+                        Some(t) => f64::from(weights[i * taps + k]) * f64::from(u(t, i)),
+                        None => 0.0,
+                    };
+                    let expected = f64::from(token[dim + i]) * (0..taps).map(term).sum::<f64>();
+                    assert!((f64::from(*found) - expected).abs() < 1e-5, "{dim} {taps} {t} {i}");
                 }
             }
             // Going back overwrites: the history after a position means nothing.
             let last = y.clone();
             conv.forward(&tokens[0], 3, &mut history, &mut y).unwrap();
-            for t in 3..6 {
-                conv.forward(&tokens[t], t, &mut history, &mut y).unwrap();
+            for (t, token) in tokens.iter().enumerate().skip(3) {
+                conv.forward(token, t, &mut history, &mut y).unwrap();
             }
             assert_eq!(y, last);
         }
