@@ -10,6 +10,7 @@ use crate::gguf::Gguf;
 
 /// The family of a decoder, `general.architecture` in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Architecture {
     /// `llama` (Touvron et al. 2023): attention in every block.
     Llama,

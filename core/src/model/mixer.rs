@@ -61,19 +61,21 @@ impl<'m> Mixer<'m> {
         index: 0,
     });
 
-    /// The linear layers, with their names.
-    pub(super) fn linears(&self) -> [Option<(&'static str, &Linear<'m>)>; 4] {
-        match self {
-            Self::Attention(a) => [
-                Some(("attn_q", &a.q)),
-                Some(("attn_k", &a.k)),
-                Some(("attn_v", &a.v)),
-                Some(("attn_output", &a.output)),
-            ],
+    /// The most linear layers that there are.
+    pub(super) const LINEARS: usize = 4;
+
+    /// A linear layer with its name, or `None` for a number that stands for none.
+    pub(super) fn linear(&self, index: usize) -> Option<(&'static str, &Linear<'m>)> {
+        match (self, index) {
+            (Self::Attention(a), 0) => Some(("attn_q", &a.q)),
+            (Self::Attention(a), 1) => Some(("attn_k", &a.k)),
+            (Self::Attention(a), 2) => Some(("attn_v", &a.v)),
+            (Self::Attention(a), 3) => Some(("attn_output", &a.output)),
             #[cfg(feature = "lfm2")]
-            Self::ShortConv(c) => {
-                [Some((names::INPUT, &c.input)), Some((names::OUTPUT, &c.output)), None, None]
-            }
+            (Self::ShortConv(c), 0) => Some((names::INPUT, &c.input)),
+            #[cfg(feature = "lfm2")]
+            (Self::ShortConv(c), 1) => Some((names::OUTPUT, &c.output)),
+            _ => None,
         }
     }
 

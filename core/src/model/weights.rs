@@ -43,14 +43,20 @@ impl<'m> Layer<'m> {
         sparse: None,
     };
 
-    /// The linear layers, with their names.
-    fn linears(&self) -> impl Iterator<Item = (&'static str, &Linear<'m>)> + Clone {
-        let ffn = [
-            ("ffn_gate", &self.ffn_gate),
-            ("ffn_up", &self.ffn_up),
-            (if self.sparse.is_some() { DOWN } else { "ffn_down" }, &self.ffn_down),
-        ];
-        self.mixer.linears().into_iter().flatten().chain(ffn)
+    /// The most linear layers that there are.
+    const LINEARS: usize = Mixer::LINEARS + 3;
+
+    /// A linear layer with its name, or `None` for a number that stands for none.
+    #[inline(never)]
+    fn linear(&self, index: usize) -> Option<(&'static str, &Linear<'m>)> {
+        let down = if self.sparse.is_some() { DOWN } else { "ffn_down" };
+        match index.checked_sub(Mixer::LINEARS) {
+            None => self.mixer.linear(index),
+            Some(0) => Some(("ffn_gate", &self.ffn_gate)),
+            Some(1) => Some(("ffn_up", &self.ffn_up)),
+            Some(2) => Some((down, &self.ffn_down)),
+            _ => None,
+        }
     }
 }
 
@@ -145,8 +151,10 @@ impl<'a, 'm> Weights<'a, 'm> {
     /// Every linear layer with its name; the embedding table first, the output last.
     pub fn linears(&self) -> impl Iterator<Item = (TensorName, &Linear<'m>)> + Clone {
         let outside = |part, linear| (TensorName { layer: None, part }, linear);
-        let inside = self.layers.iter().enumerate().flat_map(|(i, layer)| {
-            layer.linears().map(move |(part, linear)| (TensorName { layer: Some(i), part }, linear))
+        let inside = (0..self.layers.len() * Layer::LINEARS).filter_map(move |i| {
+            let (layer, index) = (i / Layer::LINEARS, i % Layer::LINEARS);
+            let (part, linear) = self.layers.get(layer)?.linear(index)?;
+            Some((TensorName { layer: Some(layer), part }, linear))
         });
         core::iter::once(outside("token_embd", &self.token_embd))
             .chain(inside)
