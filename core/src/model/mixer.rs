@@ -16,6 +16,7 @@ use crate::quant::ActivationsBuf;
 
 /// The weights of that part of a block.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a layer's place in the caller's memory fits either")]
 pub(super) enum Mixer<'m> {
     Attention(AttentionWeights<'m>),
     #[cfg(feature = "lfm2")]
