@@ -129,7 +129,7 @@ mod tests {
         }
         assert_eq!(ShortConv::new(&[], 0, 0).map(|_| ()), length(1, 0));
         let conv = ShortConv::new(&weights, 2, 3).unwrap();
-        let mut run = |projected: &[f32], position, history: usize, y: usize| {
+        let run = |projected: &[f32], position, history: usize, y: usize| {
             conv.forward(projected, position, &mut vec![0.0; history], &mut vec![0.0; y])
         };
         assert_eq!(run(&[0.0; 5], 0, 8, 2), length(6, 5));
