@@ -7,15 +7,17 @@ use crate::load::{Model, lanes, read_text};
 use crate::perplexity::encode;
 use crate::progress::bar;
 use crate::sparse::{parse_predictor, parse_share};
-use crate::table::bytes;
+use crate::table::{Table, bytes};
 use clap::Args;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use trilane::core::digits::Group;
 use trilane::core::lane::PrecisionLane;
-use trilane::core::model::{Decoder, PredictorKind};
-use trilane::std::calibrate::{Rewrite, RewriteError, fit, magnitudes, record, rewrite};
+use trilane::core::model::{Decoder, PredictorKind, Weights};
+use trilane::std::calibrate::{
+    LayerPredictor, Rank, Recording, Rewrite, RewriteError, magnitudes, predictor, record, rewrite,
+};
 use trilane::std::convert::{ConvertOptions, convert};
 use trilane::std::gguf_writer::remove_temporaries;
 use trilane::std::mapped::MappedFile;
@@ -48,9 +50,16 @@ pub(crate) struct CalibrateArgs {
     /// Weights that share a scale: 32, or 64 for a slightly smaller file
     #[arg(long, value_name = "WEIGHTS", default_value = "32", value_parser = parse_group)]
     group: Group,
-    /// Ranks of the low-rank predictors; 0 leaves them out
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    /// Rank of the low-rank predictors, 2 at least; 0 leaves them out
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = parse_rank)]
     rank: usize,
+    /// Recall wanted of the low-rank predictors: of each layer the smallest rank that has it, on
+    /// tokens that nothing was fitted to
+    #[arg(long, value_name = "SHARE", value_parser = parse_share, conflicts_with = "rank")]
+    recall: Option<f32>,
+    /// Share of the neurons that is computed where recall is measured
+    #[arg(long, value_name = "SHARE", default_value = "0.5", value_parser = parse_share)]
+    active: f32,
     /// Predictor that runs take when they do not say otherwise
     #[arg(long, value_name = "NAME", default_value = "tier0", value_parser = parse_predictor)]
     predictor: PredictorKind,
@@ -106,22 +115,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs, out: &mut dyn Write) -> Result<(),
         magnitudes(&weights, layer, activity, compute.level, &compute.threads, lane)
     });
     let magnitudes = magnitudes.collect::<Result<Vec<_>, _>>().map_err(refused)?;
-    let mut predictors = Vec::new();
-    let progress = bar("fitting", recording.layers.len());
-    for activity in recording.layers.iter().filter(|_| args.rank > 0) {
-        let contributions: Vec<f32> = activity
-            .hidden
-            .chunks_exact(header.hidden)
-            .flat_map(|h| h.iter().zip(&activity.importance).map(|(h, i)| (h * i).abs()))
-            .collect();
-        let fitted = compute
-            .threads
-            .install(|| fit(&activity.inputs, &contributions, header.dim, args.rank))
-            .ok_or_else(|| Error::file(path, "the activations cannot be fitted"))?;
-        predictors.push(fitted);
-        progress.step(1);
-    }
-    drop(progress);
+    let fitted = compute.threads.install(|| args.fit(&weights, &recording, lane))?;
     let floats = to.with_extension("floats.tmp");
     let interrupted = [to.clone(), floats.clone()];
     // Without a handler an interrupt leaves temporary files, and nothing else.
@@ -131,6 +125,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs, out: &mut dyn Write) -> Result<(),
         let _ = fs::remove_file(floats);
         std::process::exit(crate::convert::INTERRUPTED);
     });
+    let predictors: Vec<_> = fitted.iter().map(|layer| layer.fit.clone()).collect();
     let with = Rewrite {
         recording: &recording,
         predictors: &predictors,
@@ -150,6 +145,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs, out: &mut dyn Write) -> Result<(),
     })();
     fs::remove_file(&floats).map_err(|e| Error::io(&floats, e))?;
     converted?;
+    args.show(&fitted, out)?;
     let size = to.metadata().map_err(|e| Error::io(to, e))?.len() as usize;
     writeln!(
         out,
@@ -159,4 +155,63 @@ pub(crate) fn calibrate(args: &CalibrateArgs, out: &mut dyn Write) -> Result<(),
         bytes(size)
     )?;
     Ok(())
+}
+
+impl CalibrateArgs {
+    /// A predictor for each layer, or none at all.
+    fn fit(
+        &self,
+        weights: &Weights<'_, '_>,
+        recording: &Recording,
+        lane: PrecisionLane,
+    ) -> Result<Vec<LayerPredictor>, Error> {
+        let rank = match self.recall {
+            Some(recall) => Rank::Recall(f64::from(recall)),
+            None if self.rank == 0 => return Ok(Vec::new()),
+            None => Rank::Exactly(self.rank),
+        };
+        let progress = bar("fitting", recording.layers.len());
+        let layers = recording.layers.iter().enumerate();
+        let fitted = layers.map(|(layer, activity)| {
+            let fitted = predictor(weights, layer, activity, lane, self.active, rank);
+            progress.step(1);
+            let few = || Error::file(&self.text, "the text is too short to fit predictors to");
+            fitted.map_err(|e| Error::file(&self.file, e))?.ok_or_else(few)
+        });
+        fitted.collect()
+    }
+
+    /// The ranks, what they find, and what was asked for and not found.
+    fn show(&self, fitted: &[LayerPredictor], out: &mut dyn Write) -> Result<(), Error> {
+        if fitted.is_empty() {
+            return Ok(());
+        }
+        let percent = |share: f64| format!("{:.1}%", 100.0 * share);
+        let active = percent(f64::from(self.active));
+        let mut table = Table::new(["layer".into(), "rank".into(), format!("recall at {active}")]);
+        for (layer, LayerPredictor { fit, recall }) in fitted.iter().enumerate() {
+            table.row([layer.to_string(), fit.rank.to_string(), percent(*recall)]);
+        }
+        table.write(out)?;
+        let wanted = f64::from(self.recall.unwrap_or(0.0));
+        for (layer, LayerPredictor { fit, recall }) in fitted.iter().enumerate() {
+            if *recall < wanted {
+                writeln!(
+                    out,
+                    "layer {layer}: no rank finds {}; a larger one than {} makes predicting as \
+                     expensive as gate and up themselves",
+                    percent(wanted),
+                    fit.rank,
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse_rank(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(1) | Err(_) => Err("expected 0, or a rank of 2 or more".into()),
+        Ok(rank) => Ok(rank),
+    }
 }

@@ -80,6 +80,46 @@ fn a_calibrated_file_computes_the_same_when_every_neuron_is_computed() {
 }
 
 #[test]
+fn ranks_are_the_smallest_that_find_enough() {
+    let files = Files::new();
+    let out = files.folder.path("ranked.gguf");
+    let calibrate = |options: &[&str]| {
+        let command = ["calibrate", &files.model, "--text", &files.text, "-o", &out, "--force"];
+        succeed(command.iter().chain(options))
+    };
+    // Rank and recall of each layer.
+    let rows = |shown: &str| -> Vec<(usize, f64)> {
+        let lines = shown.lines().skip_while(|line| !line.contains("recall at 30.0%")).skip(1);
+        lines
+            .map_while(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+                [_, rank, recall] => {
+                    Some((rank.parse().ok()?, recall.trim_end_matches('%').parse().ok()?))
+                }
+                _ => None,
+            })
+            .collect()
+    };
+    let shown = calibrate(&["--recall", "0.7", "--active", "0.3"]);
+    let chosen = rows(&shown);
+    assert!(!chosen.is_empty() && !shown.contains("no rank"), "{shown}");
+    for (layer, &(rank, recall)) in chosen.iter().enumerate() {
+        assert!(recall >= 70.0 && rank >= 8, "{shown}");
+        let fewer = (rank - 4).to_string();
+        let below = rows(&calibrate(&["--rank", &fewer, "--active", "0.3"]))[layer];
+        assert!(below.0 == rank - 4 && below.1 < 70.0, "{below:?}, {shown}");
+    }
+    // Predicting gate and up with 48 ranks takes 48 · (64 + 2 · 96) products, they 64 · 2 · 96.
+    let shown = calibrate(&["--recall", "1", "--active", "0.3"]);
+    assert!(rows(&shown).iter().all(|&(rank, _)| rank == 48), "{shown}");
+    assert!(shown.contains("layer 0: no rank finds 100.0%"), "{shown}");
+    let run = ["run", &out, "--prompt", "a cat", "--tokens", "2", "--predictor", "low-rank"];
+    succeed(run.iter().chain(&["--active", "0.3"]));
+    let calibrate = ["calibrate", &files.model, "--text", &files.text, "-o", &out, "--force"];
+    fail(2, &["--rank", "--recall"], calibrate.iter().chain(&["--rank", "4", "--recall", "0.5"]));
+    fail(2, &["2 or more"], calibrate.iter().chain(&["--rank", "1"]));
+}
+
+#[test]
 fn calibration_refuses_what_it_cannot_do() {
     let files = Files::new();
     let out = files.folder.path("again.gguf");
@@ -129,6 +169,7 @@ fn spoiled_calibrated_files_are_refused() {
     refused(b"ffn_importance", b"ffn_importancX", &["blk.0.ffn_importance", "spoiled.gguf"]);
     refused(b"ffn_predict_bias", b"ffn_predict_biaX", &["blk.0.ffn_predict_bias"]);
     refused(b"ffn_predict_down", b"ffn_predict_dowX", &["blk.0.ffn_predict_down"]);
+    refused(b"ffn_predict_gate", b"ffn_predict_gatX", &["blk.0.ffn_predict_gate"]);
     refused(b"ffn_down_t", b"ffn_down_X", &["blk.0.ffn_down_t"]);
     let rank =
         |rank: u32| [b"trilane.sparsity.rank\x04\0\0\0".as_slice(), &rank.to_le_bytes()].concat();

@@ -68,13 +68,12 @@ pub(crate) struct SparseMemory {
     up_sums: Vec<i64>,
     pub(crate) rows: Vec<u32>,
     q: Vec<i16>,
-    inner: Integers,
 }
 
 #[cfg(feature = "sparse")]
 impl SparseMemory {
-    /// For `hidden` neurons, and a low-rank predictor of so many ranks at most.
-    pub(crate) fn new(hidden: usize, ranks: usize) -> Self {
+    /// For `hidden` neurons.
+    pub(crate) fn new(hidden: usize) -> Self {
         Self {
             scores: vec![0.0; hidden],
             first: vec![0.0; hidden],
@@ -83,7 +82,6 @@ impl SparseMemory {
             up_sums: vec![0; hidden],
             rows: vec![0; hidden],
             q: vec![0; hidden],
-            inner: Integers::new(ranks),
         }
     }
 
@@ -96,7 +94,6 @@ impl SparseMemory {
             up_sums: &mut self.up_sums,
             rows: &mut self.rows,
             q: &mut self.q,
-            inner: self.inner.buf(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Header, ModelError};
 use crate::nn::KvCache;
-use crate::quant::{ActivationsBuf, activation_lens};
+use crate::quant::activation_lens;
 use bytemuck::{Pod, Zeroable};
 
 /// A cache line: the unit that an arena is counted in, so that every part of it is aligned.
@@ -65,13 +65,9 @@ const fn float_lens(header: &Header, capacity: usize) -> [Option<usize>; 14] {
     ]
 }
 
-/// Lengths of what sparse feed-forward blocks compute in, all 0 for dense ones: neurons, and the
-/// arrays of activations for the ranks of a predictor.
-const fn sparse_lens(header: &Header) -> (usize, (usize, usize, usize)) {
-    match header.sparse_rank {
-        Some(rank) => (header.hidden, activation_lens(rank)),
-        None => (0, (0, 0, 0)),
-    }
+/// Neurons that sparse feed-forward blocks need room for; none where they are dense.
+const fn sparse_neurons(header: &Header) -> usize {
+    if header.sparse_rank.is_some() { header.hidden } else { 0 }
 }
 
 impl Header {
@@ -81,7 +77,7 @@ impl Header {
         let (q, multipliers, sums) = activation_lens(self.longest_input());
         let floats = float_lens(self, capacity);
         let mut total = Some(lines(q));
-        let (neurons, (inner_q, inner_multipliers, inner_sums)) = sparse_lens(self);
+        let neurons = sparse_neurons(self);
         let integers = [
             float_lines(Some(multipliers)),
             Some(lines(size_of::<i16>() * sums)),
@@ -91,9 +87,6 @@ impl Header {
             Some(lines(size_of::<i64>() * neurons)),
             float_lines(Some(neurons)),
             Some(lines(size_of::<i16>() * neurons)),
-            Some(lines(inner_q)),
-            float_lines(Some(inner_multipliers)),
-            Some(lines(size_of::<i16>() * inner_sums)),
         ];
         let mut i = 0;
         while i < floats.len() + integers.len() {
@@ -148,23 +141,17 @@ pub(super) struct SparseBuffers<'a> {
     pub(super) up_sums: &'a mut [i64],
     pub(super) rows: &'a mut [u32],
     pub(super) q: &'a mut [i16],
-    pub(super) inner: ActivationsBuf<'a>,
 }
 
 impl<'a> SparseBuffers<'a> {
     fn cut(header: &Header, rest: &mut &'a mut [Line]) -> Option<Self> {
-        let (neurons, (q, multipliers, sums)) = sparse_lens(header);
+        let neurons = sparse_neurons(header);
         Some(Self {
             scores: take(rest, Some(neurons))?,
             gate_sums: take(rest, Some(neurons))?,
             up_sums: take(rest, Some(neurons))?,
             rows: take(rest, Some(neurons))?,
             q: take(rest, Some(neurons))?,
-            inner: ActivationsBuf::new(
-                take(rest, Some(q))?,
-                take(rest, Some(multipliers))?,
-                take(rest, Some(sums))?,
-            ),
         })
     }
 }

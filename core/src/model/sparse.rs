@@ -1,7 +1,7 @@
 //! Feed-forward blocks stored by neuron: what files hold of them, and how a decoder runs them.
 
 use super::arena::SparseBuffers;
-use super::planes::{Listed, find};
+use super::planes::{Listed, find, parts as planes};
 use super::weights::{Layer, Place, floats, linear};
 use super::{Header, ModelError, TensorName, Weights};
 use crate::digits::DigitMatrix;
@@ -19,7 +19,7 @@ pub(super) const COMPILED: bool = cfg!(feature = "sparse");
 
 /// Metadata keys of a file whose feed-forward blocks are stored by neuron.
 pub mod keys {
-    /// Rank of the low-rank predictors, 0 for none (u32). Its presence says that blocks are stored
+    /// The largest rank of the low-rank predictors, 0 for none (u32). Its presence says that blocks are stored
     /// by neuron.
     pub const RANK: &str = "trilane.sparsity.rank";
     /// Whether the rows of the second matrix have norm 1, theirs being in those of up (bool): then up
@@ -38,13 +38,15 @@ pub mod parts {
     pub const DOWN: &str = "ffn_down_t";
     /// The norm of each neuron's row of it, before it became 1 where it did: hidden floats.
     pub const IMPORTANCE: &str = "ffn_importance";
-    /// P of the low-rank predictor: rank × dim.
+    /// P of the low-rank predictor: rank × dim, of each layer its own rank.
     pub const PREDICT_DOWN: &str = "ffn_predict_down";
-    /// Q of the low-rank predictor: hidden × rank.
+    /// Q of the low-rank predictor for the gate, by column: rank × hidden.
+    pub const PREDICT_GATE: &str = "ffn_predict_gate";
+    /// Q of the low-rank predictor for up, by column: rank × hidden.
     pub const PREDICT_UP: &str = "ffn_predict_up";
     /// Quantiles of the gate's magnitude, for thresholds: 33 floats, if at all.
     pub const MAGNITUDES: &str = "ffn_magnitudes";
-    /// b of the low-rank predictor: hidden floats.
+    /// b of the low-rank predictor: hidden floats for the gate, then as many for up.
     pub const PREDICT_BIAS: &str = "ffn_predict_bias";
 }
 
@@ -138,10 +140,16 @@ impl<'m> Sparse<'m> {
             matrix.ok_or(ModelError::NotInPlanes { name: name(part) })
         };
         let low_rank = if rank > 0 {
+            let at = name(parts::PREDICT_DOWN);
+            let stored =
+                [planes::HIGH, ""].into_iter().find_map(|part| find(&place.file, at, part));
+            // Another rank than one from 1 on is refused below, with both.
+            let rank = stored.map_or(rank, |tensor| tensor.rows().clamp(1, rank));
             Some(LowRank {
                 down: matrix(parts::PREDICT_DOWN, rank, header.dim)?,
-                up: matrix(parts::PREDICT_UP, header.hidden, rank)?,
-                bias: floats(place, name(parts::PREDICT_BIAS), header.hidden)?,
+                gate: matrix(parts::PREDICT_GATE, rank, header.hidden)?,
+                up: Some(matrix(parts::PREDICT_UP, rank, header.hidden)?),
+                bias: floats(place, name(parts::PREDICT_BIAS), 2 * header.hidden)?,
             })
         } else {
             None
@@ -253,7 +261,6 @@ impl<'m> Layer<'m> {
         buffers: &mut SparseBuffers<'_>,
         y: &mut [f32],
     ) -> Result<Option<SparseReads>, LinearError> {
-        let (q, multipliers, sums) = buffers.inner.parts();
         let mut scratch = SparseScratch {
             scores: &mut *buffers.scores,
             first,
@@ -262,7 +269,6 @@ impl<'m> Layer<'m> {
             up_sums: &mut *buffers.up_sums,
             rows: &mut *buffers.rows,
             q: &mut *buffers.q,
-            inner: ActivationsBuf::new(q, multipliers, sums),
         };
         let Some(block) = self.by_neuron(activation) else { return Ok(None) };
         block.forward(backend, pool, lane, mode, x, integers, &mut scratch, y).map(Some)

@@ -22,9 +22,8 @@ pub use rope::Rope;
 #[cfg(feature = "lfm2")]
 pub use short_conv::ShortConv;
 pub use sparse::{
-    FullGate, Known, LowRank, LowRankColumns, Magnitude, MarginTier0, NeuronRows, Neurons,
-    Predicted, Predictor, PredictorInput, Selection, SelectionError, SparseReads, SparseScratch,
-    SparsityConfig, Tier0,
+    FullGate, Known, LowRank, Magnitude, MarginTier0, NeuronRows, Neurons, Predicted, Predictor,
+    PredictorInput, Selection, SelectionError, SparseReads, SparseScratch, SparsityConfig, Tier0,
 };
 #[cfg(feature = "stored")]
 pub use stored::{EachListed, EachPiece, Extent, MAX_PARTS, RowSource, StoredMatrix, StoredParts};

@@ -92,11 +92,6 @@ impl<'a> ActivationsBuf<'a> {
         Ok(Activations { len, q: to, multipliers, sums, total, step: 1.0 })
     }
 
-    /// The three arrays, for another buffer in the same memory.
-    pub(crate) fn parts(&mut self) -> (&mut [i8], &mut [u32], &mut [i16]) {
-        (&mut *self.q, &mut *self.multipliers, &mut *self.sums)
-    }
-
     /// The arrays cut to the length that `len` activations take.
     fn cut(&mut self, len: usize) -> Result<Arrays<'_>, QuantError> {
         let (q, multipliers, sums) = activation_lens(len);

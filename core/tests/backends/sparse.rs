@@ -8,8 +8,8 @@ use trilane_core::error::ShapeError;
 use trilane_core::kernel::{Backend, Level, Scalar, Serial};
 use trilane_core::lane::{PrecisionLane, dequantize_row};
 use trilane_core::nn::{
-    Activation, FullGate, LinearError, LowRank, LowRankColumns, MarginTier0, NeuronRows, Neurons,
-    Predictor, Selection, SparseReads, SparseScratch, SparsityConfig, Tier0,
+    Activation, FullGate, LinearError, LowRank, MarginTier0, NeuronRows, Neurons, Predictor,
+    Selection, SparseReads, SparseScratch, SparsityConfig, Tier0,
 };
 use trilane_core::quant::{ActivationsBuf, activation_lens};
 
@@ -18,7 +18,7 @@ struct Block {
     gate: Planes,
     up: Option<Planes>,
     down: Planes,
-    /// P, Q and Qᵀ, which is another Q.
+    /// P, and Qᵀ for gate and up.
     rank: [Planes; 3],
     bias: Vec<f32>,
     importance: Vec<f32>,
@@ -56,7 +56,7 @@ impl Block {
             gate: planes(hidden, dim),
             up: gated.then(|| planes(hidden, dim)),
             down: planes(hidden, outputs),
-            rank: [planes(RANK, dim), planes(hidden, RANK), planes(RANK, hidden)],
+            rank: [planes(RANK, dim), planes(RANK, hidden), planes(RANK, hidden)],
             bias: Vec::new(),
             importance: Vec::new(),
             activation,
@@ -100,7 +100,6 @@ impl Block {
         };
         let (mut q, mut m, mut s) = buffers(dim);
         let mut integers = ActivationsBuf::new(&mut q, &mut m, &mut s);
-        let (mut q, mut m, mut s) = buffers(RANK);
         let mut scratch = SparseScratch {
             scores: &mut vec![7.0; hidden],
             first: &mut vec![7.0; hidden],
@@ -109,7 +108,6 @@ impl Block {
             up_sums: &mut vec![7; hidden],
             rows: &mut vec![7; hidden],
             q: &mut vec![7; hidden],
-            inner: ActivationsBuf::new(&mut q, &mut m, &mut s),
         };
         let config = SparsityConfig::new(selection).unwrap();
         let mut y = vec![7.0; block.outputs()];
@@ -257,18 +255,24 @@ fn predictions_are_their_formula() {
         let g = product(&block.gate, PrecisionLane::Bit3, i, &x64) + bias(i);
         ((g + f64::from(margins[i])) * f64::from(importance[i])).max(0.0)
     });
-    let [p, _, q] = &block.rank;
+    let [p, q, _] = &block.rank;
     let lane = PrecisionLane::Bit7;
     let inner: Vec<f64> = (0..RANK).map(|r| product(p, lane, r, &x64)).collect();
-    let columns = LowRankColumns { down: p.matrix(), up: q.matrix(), bias: &block.bias };
-    check(&columns, &|i| {
+    let predicted = |q: &Planes, i: usize| -> f64 {
         let term = |r: usize| {
             let mut row = vec![0.0; 64];
             dequantize_row(&q.matrix().lane(lane).unwrap(), r, &mut row);
             f64::from(row[i]) * inner[r]
         };
-        (0..RANK).map(term).sum::<f64>() + bias(i)
-    });
+        (0..RANK).map(term).sum()
+    };
+    let gate = LowRank { down: p.matrix(), gate: q.matrix(), up: None, bias: &block.bias };
+    let gate_score = |i| (predicted(q, i) + bias(i)).max(0.0) * f64::from(importance[i]);
+    check(&gate, &gate_score);
+    let up = &block.rank[2];
+    let both = [&block.bias[..], &margins].concat();
+    let low_rank = LowRank { up: Some(up.matrix()), bias: &both, ..gate };
+    check(&low_rank, &|i| gate_score(i) * (predicted(up, i) + f64::from(margins[i])).abs());
 }
 
 /// Leaving out what is zero changes no bit, and what the prediction has read is reused without one.
@@ -322,9 +326,10 @@ fn same_bits(level: Level) {
     {
         for (activation, gated) in [(Activation::Silu, true), (Activation::Relu2, false)] {
             let block = Block::new(hidden, dim, group, activation, gated);
-            let (down, up) = (block.rank[0].matrix(), block.rank[1].matrix());
-            let low_rank = LowRank { down, up, bias: &block.bias };
-            let columns = LowRankColumns { up: block.rank[2].matrix(), down, bias: &block.bias };
+            let [down, gate, up] = block.rank.each_ref().map(Planes::matrix);
+            let of_gate = LowRank { down, gate, up: None, bias: &block.bias };
+            let bias = &[&block.bias[..], &block.importance].concat();
+            let low_rank = LowRank { up: Some(up), bias, ..of_gate };
             let margin = MarginTier0 { margins: &block.importance };
             let x = input(dim);
             for selection in [
@@ -344,7 +349,7 @@ fn same_bits(level: Level) {
                     )*};
                 }
                 same!(Tier0 { gate_only: false }, Tier0 { gate_only: true }, FullGate, low_rank);
-                same!(columns, margin);
+                same!(of_gate, margin);
             }
         }
     }

@@ -120,7 +120,7 @@ fn quality<B: Backend>(
 ) -> Result<Quality, ModelError> {
     let header = weights.header();
     let mut integers = Integers::new(header.dim);
-    let mut memory = SparseMemory::new(header.hidden, header.hidden);
+    let mut memory = SparseMemory::new(header.hidden);
     let mut quality = Quality::default();
     let mut dense = vec![0.0; header.dim];
     let mut sparse = vec![0.0; header.dim];
@@ -154,20 +154,23 @@ fn quality<B: Backend>(
 /// The share of the neurons that add most that are among `rows`, as many as there are rows; `None`
 /// where nothing was computed.
 fn recall(added: &[f32], rows: &[u32]) -> Option<f64> {
-    let mut order: Vec<u32> = (0..added.len() as u32).collect();
-    let by_size =
-        |&a: &u32, &b: &u32| added[b as usize].total_cmp(&added[a as usize]).then(a.cmp(&b));
     let k = rows.len();
-    if k == 0 {
-        return None;
-    }
-    if k < order.len() {
-        order.select_nth_unstable_by(k, by_size);
-    }
     let mut most = vec![false; added.len()];
-    order.iter().take(k).for_each(|&i| most[i as usize] = true);
+    largest(added, k).into_iter().for_each(|i| most[i as usize] = true);
     let found = rows.iter().filter(|&&row| most[row as usize]).count();
-    Some(found as f64 / k as f64)
+    (k > 0).then(|| found as f64 / k as f64)
+}
+
+/// Where the `k` largest values are, of equal ones the first.
+pub(super) fn largest(values: &[f32], k: usize) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..values.len() as u32).collect();
+    if 0 < k && k < order.len() {
+        order.select_nth_unstable_by(k, |&a, &b| {
+            values[b as usize].total_cmp(&values[a as usize]).then(a.cmp(&b))
+        });
+    }
+    order.truncate(k);
+    order
 }
 
 #[cfg(test)]

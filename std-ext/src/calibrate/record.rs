@@ -21,11 +21,16 @@ pub struct LayerActivity {
     pub contribution: Vec<f64>,
     /// Inputs of the kept tokens, dim values each.
     pub inputs: Vec<f32>,
-    /// Hidden layers of the kept tokens, hidden values each.
-    pub hidden: Vec<f32>,
 }
 
 impl LayerActivity {
+    /// What a neuron's row of up is multiplied by, and its column of the second matrix divided by,
+    /// when a model is rewritten: the norm of the latter, which moves to where a prediction reads it
+    /// without reading more.
+    pub(super) fn norm(&self, neuron: usize) -> f32 {
+        self.importance.get(neuron).copied().filter(|&norm| norm > 0.0).unwrap_or(1.0)
+    }
+
     /// The neurons from hot to cold: by how often they were active, then by what they added in all,
     /// then by their position.
     pub fn order(&self) -> Vec<u32> {
@@ -100,7 +105,6 @@ pub fn record<B: Backend>(
                 }
                 if keep {
                     activity.inputs.extend(input);
-                    activity.hidden.extend(hidden);
                 }
             })?;
             tokens += 1;

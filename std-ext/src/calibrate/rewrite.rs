@@ -15,7 +15,7 @@ use trilane_core::nn::Linear;
 pub struct Rewrite<'r> {
     /// What its neurons did.
     pub recording: &'r Recording,
-    /// A predictor for each layer, or none at all.
+    /// A [`predictor`](super::predictor) for each layer, or none at all.
     pub predictors: &'r [LowRankFit],
     /// The gate's [`magnitudes`](super::magnitudes) of each layer.
     pub magnitudes: &'r [Vec<f32>],
@@ -151,11 +151,8 @@ pub fn rewrite(
     out: &Path,
 ) -> Result<(), RewriteError> {
     let orders: Vec<Vec<u32>> = with.recording.layers.iter().map(|l| l.order()).collect();
-    // A neuron's norm moves from down to up, where the prediction reads it without reading more.
     let norm = |layer: usize, i: u32| {
-        let activity = with.recording.layers.get(layer);
-        let norm = activity.and_then(|a| a.importance.get(i as usize)).copied().unwrap_or(1.0);
-        if norm > 0.0 { norm } else { 1.0 }
+        with.recording.layers.get(layer).map_or(1.0, |activity| activity.norm(i as usize))
     };
     let inverse = |layer: usize, i: u32| 1.0 / norm(layer, i);
     let tied = !file.tensors().any(|t| t.name().starts_with("output.weight"));
@@ -190,21 +187,27 @@ pub fn rewrite(
     }
     for (layer, (activity, order)) in with.recording.layers.iter().zip(&orders).enumerate() {
         let name = |part| TensorName { layer: Some(layer), part }.to_string();
-        let ordered = |values: &[f32], cols: usize| -> Vec<f32> {
-            let row = |&i: &u32| values[i as usize * cols..][..cols].iter().copied();
-            order.iter().flat_map(row).collect()
-        };
-        let importance = ordered(&activity.importance, 1);
+        let importance = order.iter().map(|&i| activity.importance[i as usize]).collect();
         sources.push(Source::Values(name(sparsity_parts::IMPORTANCE), importance, order.len()));
         if let Some(values) = with.magnitudes.get(layer).filter(|values| !values.is_empty()) {
             let text = name(sparsity_parts::MAGNITUDES);
             sources.push(Source::Values(text, values.clone(), values.len()));
         }
         if let Some(fit) = with.predictors.get(layer) {
+            let hidden = order.len();
+            // By column, in the order of the neurons; those of up follow those of the gate.
+            let columns = |first: usize| -> Vec<f32> {
+                let row = |r| order.iter().map(move |&i| (first + i as usize) * fit.rank + r);
+                (0..fit.rank).flat_map(row).map(|at| fit.up[at]).collect()
+            };
+            let biases = [0, hidden]
+                .into_iter()
+                .flat_map(|first| order.iter().map(move |&i| fit.bias[first + i as usize]));
             let values = [
                 (sparsity_parts::PREDICT_DOWN, fit.down.clone(), fit.dim),
-                (sparsity_parts::PREDICT_UP, ordered(&fit.up, fit.rank), fit.rank),
-                (sparsity_parts::PREDICT_BIAS, ordered(&fit.bias, 1), order.len()),
+                (sparsity_parts::PREDICT_GATE, columns(0), hidden),
+                (sparsity_parts::PREDICT_UP, columns(hidden), hidden),
+                (sparsity_parts::PREDICT_BIAS, biases.collect(), 2 * hidden),
             ];
             sources.extend(values.map(|(part, v, cols)| Source::Values(name(part), v, cols)));
         }
@@ -226,7 +229,7 @@ pub fn rewrite(
     for (key, value) in file.metadata().filter(|(key, _)| !ours.contains(key)) {
         writer.add(key, value)?;
     }
-    let rank = with.predictors.first().map_or(0, |fit| fit.rank);
+    let rank = with.predictors.iter().map(|fit| fit.rank).max().unwrap_or(0);
     writer.add(sparsity_keys::RANK, Value::U32(rank as u32))?;
     writer.add(sparsity_keys::UNIT_DOWN, Value::Bool(true))?;
     writer.add(sparsity_keys::PREDICTOR, Value::Str(with.defaults.0))?;

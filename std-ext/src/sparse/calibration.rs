@@ -3,10 +3,10 @@
 use super::error::check;
 use super::layer::{LANE, LowRankParts, Scratch};
 use super::matrix::Matrix;
-use super::prediction::{deviations, inner_mean, margin, predictions, truncated};
+use super::prediction::margin;
 use super::statistics::Counters;
 use super::{EngineError, Method, SparseInferenceEngine};
-use crate::calibrate::{LowRankFit, fit};
+use crate::calibrate::{LinearMap, LowRankFit, deviations, fit};
 use crate::rows::for_each_row;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -145,15 +145,18 @@ impl SparseInferenceEngine {
             return Ok(None);
         }
         let inputs: Vec<f32> = fitted.iter().flat_map(|s| s.x).copied().collect();
-        let targets: Vec<f32> = fitted.iter().flat_map(|s| &s.z).copied().collect();
+        let map = LinearMap {
+            rows: &self.layer.gate_rows()?,
+            bias: &self.layer.gate_bias,
+            weights: &vec![1.0; hidden],
+        };
         let largest = RANKS.into_iter().filter(|&r| r <= dim.min(hidden)).max().unwrap_or(1);
-        let Some(full) = fit(&inputs, &targets, dim, largest) else { return Ok(None) };
-        let mean = inner_mean(&full, &inputs);
+        let Some(full) = fit(&inputs, map, dim, largest) else { return Ok(None) };
         let mut best: Option<(f64, LowRankFit, Vec<f32>)> = None;
         for rank in RANKS.into_iter().filter(|&rank| rank <= full.rank) {
-            let fit = truncated(&full, rank, &mean);
+            let fit = full.truncated(rank);
             let predict = |list: &[&Seen<'_>]| -> Vec<Vec<f32>> {
-                list.iter().map(|s| predictions(&fit, s.x)).collect()
+                list.iter().map(|s| fit.predict(s.x)).collect()
             };
             let (of_fitted, of_held) = (predict(fitted), predict(held));
             let pairs = fitted.iter().zip(&of_fitted).map(|(s, p)| (&s.z[..], &p[..]));
@@ -167,10 +170,9 @@ impl SparseInferenceEngine {
             }
         }
         let Some((_, fit, margins)) = best else { return Ok(None) };
-        let importance = &self.layer.importance;
         let down = |r: usize| fit.down[r * dim..][..dim].to_vec();
-        let up = |r: usize| (0..hidden).map(|i| fit.up[i * fit.rank + r] * importance[i]).collect();
-        let bias = (0..hidden).map(|i| (fit.bias[i] + margins[i]) * importance[i]);
+        let up = |r: usize| (0..hidden).map(|i| fit.up[i * fit.rank + r]).collect();
+        let bias = fit.bias.iter().zip(margins).map(|(bias, margin)| bias + margin);
         Ok(Some(LowRankParts {
             down: Matrix::quantized(fit.rank, dim, down)?,
             up: Matrix::quantized(fit.rank, hidden, up)?,

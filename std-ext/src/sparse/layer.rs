@@ -5,9 +5,9 @@ use super::matrix::Matrix;
 use super::{EngineError, FfnWeights, Method};
 use crate::memory::{Integers, SparseMemory};
 use trilane_core::kernel::{Backend, Level, Serial};
-use trilane_core::lane::PrecisionLane;
+use trilane_core::lane::{PrecisionLane, dequantize_row};
 use trilane_core::nn::{
-    Activation, LowRankColumns, MarginTier0, Neurons, Predictor, SparseReads, SparsityConfig, Tier0,
+    Activation, LowRank, MarginTier0, Neurons, Predictor, SparseReads, SparsityConfig, Tier0,
 };
 
 /// The lane that is computed at.
@@ -36,7 +36,7 @@ pub(super) struct Predictors {
     pub(super) low_rank: Option<LowRankParts>,
 }
 
-/// `max(upᵀ · (down · x) + bias, 0)`.
+/// `w1·x + b1` with margins: `upᵀ · (down · x) + bias`.
 pub(super) struct LowRankParts {
     /// rank × input.
     pub(super) down: Matrix,
@@ -65,8 +65,7 @@ impl Scratch {
         Self {
             input: Integers::new(layer.dim()),
             hidden: Integers::new(layer.hidden()),
-            // No predictor here takes integers for its ranks.
-            block: SparseMemory::new(layer.hidden(), 0),
+            block: SparseMemory::new(layer.hidden()),
         }
     }
 
@@ -119,6 +118,16 @@ impl Layer {
         matches!(self.activation, Activation::Relu | Activation::Relu2)
     }
 
+    /// `w1` as it is computed with.
+    pub(super) fn gate_rows(&self) -> Result<Vec<f32>, EngineError> {
+        let view = self.gate.get().lane(LANE)?;
+        let mut rows = vec![0.0; self.hidden() * self.dim()];
+        for (i, row) in rows.chunks_mut(self.dim()).enumerate() {
+            dequantize_row(&view, i, row);
+        }
+        Ok(rows)
+    }
+
     /// `w1·x + b1` at a lane.
     pub(super) fn before_activation(
         &self,
@@ -149,8 +158,8 @@ impl Layer {
         let predictor: &dyn Predictor<Level> = match (method, predictors) {
             (Method::Dense, _) => return self.dense(level, x, scratch, y),
             (Method::LowRank, Predictors { low_rank: Some(parts), .. }) => {
-                let (down, up) = (parts.down.get(), parts.up.get());
-                low_rank = LowRankColumns { down, up, bias: &parts.bias };
+                let (down, gate) = (parts.down.get(), parts.up.get());
+                low_rank = LowRank { down, gate, up: None, bias: &parts.bias };
                 &low_rank
             }
             (_, Predictors { margins: Some(margins), .. }) => {

@@ -10,7 +10,6 @@ use trilane_core::nn::{
     Activation, FullGate, LinearError, LowRank, Magnitude, NeuronRows, Neurons, Predictor,
     Selection, SelectionError, SparseScratch, SparsityConfig, Tier0,
 };
-use trilane_core::quant::ActivationsBuf;
 
 /// Values of a token, neurons and ranks: one matrix serves as all.
 const DIM: usize = 36;
@@ -35,10 +34,14 @@ pub(crate) fn sparse_blocks(
     floats.as_flattened_mut().iter_mut().for_each(|v| *v = random.signed());
     let [gate_bias, down_bias, importance, x] = &mut floats;
     importance.iter_mut().for_each(|v| *v = v.abs());
-    let low_rank = LowRank { down: matrix, up: matrix, bias: gate_bias };
+    let biases = [*gate_bias, *down_bias];
+    let low_rank =
+        LowRank { down: matrix, gate: matrix, up: Some(matrix), bias: biases.as_flattened() };
+    let of_gate = LowRank { down: matrix, gate: matrix, up: None, bias: gate_bias };
     let magnitude = Magnitude { quantiles: &[9.0e4, 2.0e4, 5.0e3, 0.0] };
     let (both, gate) = (Tier0 { gate_only: false }, Tier0 { gate_only: true });
-    let predictors: [&dyn Predictor<_>; 5] = [&both, &gate, &FullGate, &magnitude, &low_rank];
+    let predictors: [&dyn Predictor<_>; 6] =
+        [&both, &gate, &FullGate, &magnitude, &low_rank, &of_gate];
     let threshold = magnitude.threshold(0.4);
     digest.floats(&[threshold]);
     let selections = [
@@ -64,7 +67,6 @@ pub(crate) fn sparse_blocks(
             predictors.into_iter().flat_map(|p| selections.map(|selection| (p, selection)))
         {
             let config = SparsityConfig::new(selection).map_err(refused)?;
-            let mut inner = ([0; 256], [0; 4], [0; 8]);
             let mut scratch = SparseScratch {
                 scores: &mut [0.0; DIM],
                 first: &mut [0.0; DIM],
@@ -73,7 +75,6 @@ pub(crate) fn sparse_blocks(
                 up_sums: &mut [0; DIM],
                 rows: &mut [0; DIM],
                 q: &mut [0; DIM],
-                inner: ActivationsBuf::new(&mut inner.0, &mut inner.1, &mut inner.2),
             };
             let (mut y, mut buf) = ([0.0; DIM], memory.integers.buf());
             let pool = &Serial;

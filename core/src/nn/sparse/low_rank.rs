@@ -1,24 +1,28 @@
 //! What each neuron will contribute, by a smaller model of its own.
 
 use super::combine::combine;
-use super::predictor::add_positive;
 use super::{Known, Lists, Neurons, Predicted, Predictor, PredictorInput, SparseScratch};
 use crate::digits::DigitMatrix;
 use crate::error::ShapeError;
 use crate::kernel::Backend;
 use crate::nn::{LinearError, same_len};
 
-/// A low-rank approximation of what matters: `max(Q·(P·x) + b, 0)` (Liu et al. 2023, Deja Vu).
+/// A map of low rank in place of the rows themselves: `|act(ĝ)·û| · importance`, with
+/// `ĝ = Q·(P·x) + b` and `û` alike, or without `û` (Liu et al. 2023, Deja Vu, who predict whether a
+/// neuron is active; of a gated block that is no linear map of the input, but both factors are).
 ///
-/// P, Q and b are fitted to recorded activations, with the importance of each neuron and the
-/// threshold that gives the recall wanted already in Q and b.
+/// P, Q and b are fitted to recorded activations; margins, where an activation has zeros, are in b.
+/// Q is stored by column: a product is a sum of `rank` long rows, which is what vector instructions
+/// are good at. The values of `P·x` are 16-bit integers there.
 #[derive(Clone, Copy, Debug)]
 pub struct LowRank<'w> {
     /// P: rank × dim.
     pub down: DigitMatrix<'w>,
-    /// Q: hidden × rank.
-    pub up: DigitMatrix<'w>,
-    /// b: hidden.
+    /// Qᵀ for the gate: rank × hidden.
+    pub gate: DigitMatrix<'w>,
+    /// Qᵀ for up: rank × hidden. Without it the gate alone counts.
+    pub up: Option<DigitMatrix<'w>>,
+    /// b: hidden for the gate, then with `up` hidden for it.
     pub bias: &'w [f32],
 }
 
@@ -31,79 +35,67 @@ impl<B: Backend> Predictor<B> for LowRank<'_> {
     ) -> Result<Predicted, LinearError> {
         let PredictorInput { backend, pool, .. } = input;
         let (hidden, rank) = (block.hidden(), self.down.rows());
-        same_len(hidden, self.up.rows())?;
-        same_len(rank, self.up.cols())?;
-        same_len(hidden, self.bias.len())?;
-        let inner = project(&self.down, input, scratch.second)?;
-        let inner = backend.quantize(inner, &mut scratch.inner)?;
-        let up = self.up.lane(self.up.top_lane())?;
-        pool.spread(scratch.scores, 1, hidden * rank, &|first, y| {
-            backend.lane_matvec(&up, &inner, first, y);
-        });
-        add_positive(self.bias, scratch.scores);
-        read(&self.down, &self.up, self.bias)
+        for up in [Some(&self.gate), self.up.as_ref()].into_iter().flatten() {
+            same_len(rank, up.rows())?;
+            same_len(hidden, up.cols())?;
+        }
+        same_len(if self.up.is_some() { 2 * hidden } else { hidden }, self.bias.len())?;
+        let (gate_bias, up_bias) = self.bias.split_at(hidden.min(self.bias.len()));
+        let SparseScratch { scores, first, second, rows, q, .. } = scratch;
+        // A sum of rows overwrites its factors, so that they are kept in the scores meanwhile.
+        project(&self.down, input, scores)?;
+        let short = ShapeError::Length { expected: rank, actual: second.len() };
+        let inner = second.get_mut(..rank).ok_or(short)?;
+        let (rows, q) = rows.get_mut(..rank).zip(q.get_mut(..rank)).ok_or(short)?;
+        rows.iter_mut().zip(0..).for_each(|(row, number)| *row = number);
+        inner.copy_from_slice(scores.get(..rank).unwrap_or(&[]));
+        let mut sum = |matrix: &DigitMatrix<'_>, inner: &mut [f32], bias: &[f32], y: &mut [f32]| {
+            let lists = Lists { rows, counts: [rank, 0, 0], lane: matrix.top_lane() };
+            combine(backend, pool, &(*matrix).into(), &lists, inner, q, y)?;
+            y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+            Ok::<_, LinearError>(())
+        };
+        if let Some(up) = &self.up {
+            sum(up, inner, up_bias, first)?;
+            inner.copy_from_slice(scores.get(..rank).unwrap_or(&[]));
+        }
+        sum(&self.gate, inner, gate_bias, scores)?;
+        block.activation.apply(backend, scores);
+        if self.up.is_some() {
+            scores.iter_mut().zip(first.iter()).for_each(|(score, up)| *score *= up);
+        }
+        scores.iter_mut().zip(block.importance).for_each(|(score, norm)| *score *= norm);
+        for score in scores.iter_mut() {
+            // Infinity times zero is a prediction of nothing.
+            *score = if score.is_nan() { 0.0 } else { score.abs() };
+        }
+        Ok(Predicted {
+            known: Known::Nothing,
+            bytes: self.bytes()? + size_of_val(block.importance),
+        })
     }
 }
 
-/// As [`LowRank`], with Q stored by column: a sum of `rank` long rows instead of `hidden` products
-/// of a few weights each, which is what vector instructions are good at. The values of `P·x` are
-/// 16-bit integers.
-#[derive(Clone, Copy, Debug)]
-pub struct LowRankColumns<'w> {
-    /// P: rank × dim.
-    pub down: DigitMatrix<'w>,
-    /// Qᵀ: rank × hidden.
-    pub up: DigitMatrix<'w>,
-    /// b: hidden.
-    pub bias: &'w [f32],
-}
-
-impl<B: Backend> Predictor<B> for LowRankColumns<'_> {
-    fn predict(
-        &self,
-        block: &Neurons<'_>,
-        input: PredictorInput<'_, B>,
-        scratch: &mut SparseScratch<'_>,
-    ) -> Result<Predicted, LinearError> {
-        let PredictorInput { backend, pool, .. } = input;
-        let (hidden, rank) = (block.hidden(), self.down.rows());
-        same_len(rank, self.up.rows())?;
-        same_len(hidden, self.up.cols())?;
-        same_len(hidden, self.bias.len())?;
-        let SparseScratch { scores, second, rows, q, .. } = scratch;
-        let inner = project(&self.down, input, second)?;
-        let short = ShapeError::Length { expected: rank, actual: rows.len().min(q.len()) };
-        let (rows, q) = rows.get_mut(..rank).zip(q.get_mut(..rank)).ok_or(short)?;
-        rows.iter_mut().zip(0..).for_each(|(row, number)| *row = number);
-        let lists = Lists { rows, counts: [rank, 0, 0], lane: self.up.top_lane() };
-        combine(backend, pool, &self.up.into(), &lists, inner, q, scores)?;
-        add_positive(self.bias, scores);
-        read(&self.down, &self.up, self.bias)
+impl LowRank<'_> {
+    /// Bytes of the map.
+    fn bytes(&self) -> Result<usize, LinearError> {
+        let bytes = |m: &DigitMatrix<'_>| Ok::<_, LinearError>(m.lane(m.top_lane())?.bytes());
+        let up = self.up.as_ref().map_or(Ok(0), bytes)?;
+        Ok(bytes(&self.down)? + bytes(&self.gate)? + up + size_of_val(self.bias))
     }
 }
 
 /// `P·x`, at the beginning of `y`.
-fn project<'y, B: Backend>(
+fn project<B: Backend>(
     down: &DigitMatrix<'_>,
     input: PredictorInput<'_, B>,
-    y: &'y mut [f32],
-) -> Result<&'y mut [f32], LinearError> {
+    y: &mut [f32],
+) -> Result<(), LinearError> {
     let PredictorInput { backend, pool, x, .. } = input;
     same_len(x.len(), down.cols())?;
     let (rank, actual) = (down.rows(), y.len());
     let y = y.get_mut(..rank).ok_or(ShapeError::Length { expected: rank, actual })?;
     let view = down.lane(down.top_lane())?;
     pool.spread(y, 1, rank * x.len(), &|first, y| backend.lane_matvec(&view, x, first, y));
-    Ok(y)
-}
-
-/// What such a prediction has read: none of the block's own weights.
-fn read(
-    down: &DigitMatrix<'_>,
-    up: &DigitMatrix<'_>,
-    bias: &[f32],
-) -> Result<Predicted, LinearError> {
-    let bytes = |m: &DigitMatrix<'_>| Ok::<_, LinearError>(m.lane(m.top_lane())?.bytes());
-    let bytes = bytes(down)? + bytes(up)? + size_of_val(bias);
-    Ok(Predicted { known: Known::Nothing, bytes })
+    Ok(())
 }

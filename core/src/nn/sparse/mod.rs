@@ -20,7 +20,7 @@ mod rows;
 mod selection;
 
 pub use config::{SelectionError, SparsityConfig};
-pub use low_rank::{LowRank, LowRankColumns};
+pub use low_rank::LowRank;
 pub use magnitude::Magnitude;
 pub use predictor::{FullGate, Known, MarginTier0, Predicted, Predictor, PredictorInput, Tier0};
 pub use rows::NeuronRows;
@@ -63,8 +63,7 @@ pub struct SparseScratch<'a> {
     pub scores: &'a mut [f32],
     /// Values of the chosen neurons.
     pub first: &'a mut [f32],
-    /// Values of the chosen neurons; at least as long as the rank of a low-rank predictor, as are
-    /// `rows` and `q`.
+    /// Values of the chosen neurons.
     pub second: &'a mut [f32],
     /// Sums of rows of the gate.
     pub gate_sums: &'a mut [i64],
@@ -74,8 +73,6 @@ pub struct SparseScratch<'a> {
     pub rows: &'a mut [u32],
     /// The hidden values as integers.
     pub q: &'a mut [i16],
-    /// For as many activations as a [`LowRank`] predictor has ranks.
-    pub inner: ActivationsBuf<'a>,
 }
 
 /// What blocks have read, for one input or for several.

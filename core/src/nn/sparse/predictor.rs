@@ -174,7 +174,7 @@ fn weigh(block: &Neurons<'_>, read: Predicted, scores: &mut [f32]) -> Predicted 
 }
 
 /// `scores = max(scores + bias, 0)`; NaN becomes 0.
-pub(super) fn add_positive(bias: &[f32], scores: &mut [f32]) {
+fn add_positive(bias: &[f32], scores: &mut [f32]) {
     for (score, bias) in scores.iter_mut().zip(bias) {
         let predicted = *score + bias;
         *score = if predicted > 0.0 { predicted } else { 0.0 };
