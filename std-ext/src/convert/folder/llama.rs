@@ -32,13 +32,19 @@ impl Sizes {
         config.only("hidden_act", &json!("silu"), "\"silu\"")?;
         config.only("attention_bias", &json!(false), "false")?;
         config.only("mlp_bias", &json!(false), "false")?;
-        if config.get("rope_scaling").is_some() {
-            return Err(config.wrong("rope_scaling", "nothing: positions are not scaled"));
-        }
+        unscaled(config)?;
         let (dim, heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
-        let head_dim = config.count_or("head_dim", (dim / heads).max(1))?;
+        if config.get("head_dim").is_none() && dim % heads != 0 {
+            let expected = "a divisor of hidden_size where head_dim is missing";
+            return Err(config.wrong("num_attention_heads", expected));
+        }
+        let head_dim = config.count_or("head_dim", dim / heads)?;
         if head_dim % 2 != 0 {
             return Err(config.wrong("head_dim", "an even count"));
+        }
+        let kv_heads = config.count_or("num_key_value_heads", heads)?;
+        if heads % kv_heads != 0 {
+            return Err(config.wrong("num_key_value_heads", "a divisor of num_attention_heads"));
         }
         Ok(Self {
             vocabulary: config.count("vocab_size")?,
@@ -46,12 +52,25 @@ impl Sizes {
             hidden: config.count("intermediate_size")?,
             layers: config.count("num_hidden_layers")?,
             heads,
-            kv_heads: config.count_or("num_key_value_heads", heads)?,
+            kv_heads,
             head_dim,
             context: config.count("max_position_embeddings")?,
             tied: config.switch_or("tie_word_embeddings", false)?,
         })
     }
+}
+
+/// Checks that positions are not scaled. What says so has had three names.
+fn unscaled(config: &Config) -> Result<(), FolderError> {
+    let keys = ["rope_parameters.rope_type", "rope_scaling.rope_type", "rope_scaling.type"];
+    for key in keys {
+        config.only(key, &json!("default"), "\"default\": positions are not scaled")?;
+    }
+    let scaling = config.get("rope_scaling").is_some();
+    if scaling && keys.iter().all(|key| config.get(key).is_none()) {
+        return Err(config.wrong("rope_scaling", "nothing: positions are not scaled"));
+    }
+    Ok(())
 }
 
 /// The model of a folder.
@@ -72,8 +91,9 @@ pub(super) fn source<'a>(
 
 fn metadata(config: &Config, sizes: &Sizes, source: &mut Source<'_>) -> Result<(), ConvertError> {
     let eps = config.number("rms_norm_eps").map_err(ConvertError::Folder)?;
-    let base = match config.get("rope_theta") {
-        Some(_) => config.number("rope_theta").map_err(ConvertError::Folder)?,
+    let mut places = ["rope_parameters.rope_theta", "rope_theta"].into_iter();
+    let base = match places.find(|key| config.get(key).is_some()) {
+        Some(key) => config.number(key).map_err(ConvertError::Folder)?,
         None => 10_000.0,
     };
     let writer = &mut source.writer;
