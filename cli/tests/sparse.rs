@@ -102,8 +102,10 @@ fn ranks_are_the_smallest_that_find_enough() {
     let shown = calibrate(&["--recall", "0.7", "--active", "0.3"]);
     let chosen = rows(&shown);
     assert!(!chosen.is_empty() && !shown.contains("no rank"), "{shown}");
-    for (layer, &(rank, recall)) in chosen.iter().enumerate() {
-        assert!(recall >= 70.0 && rank >= 8, "{shown}");
+    assert!(chosen.iter().all(|&(_, recall)| recall >= 70.0), "{shown}");
+    let more = |&(_, &(rank, _)): &(usize, &(usize, f64))| rank > 4;
+    assert!(chosen.iter().enumerate().any(|each| more(&each)), "{shown}");
+    for (layer, &(rank, _)) in chosen.iter().enumerate().filter(more) {
         let fewer = (rank - 4).to_string();
         let below = rows(&calibrate(&["--rank", &fewer, "--active", "0.3"]))[layer];
         assert!(below.0 == rank - 4 && below.1 < 70.0, "{below:?}, {shown}");
