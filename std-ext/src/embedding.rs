@@ -1,13 +1,31 @@
 //! Vectors of texts, from the encoder and the vocabulary of a GGUF file.
 //!
-//! ```no_run
+//! ```
+//! # #[cfg(feature = "hugging-face")]
+//! # {
+//! use trilane_core::{digits::Group, lane::PrecisionLane::Bit7};
+//! use trilane_std::convert::{ConvertOptions, folder::{Folder, convert_folder}};
 //! use trilane_std::embedding::{EmbeddingOptions, EmbeddingProvider};
 //!
-//! let model = EmbeddingProvider::open("minilm.gguf".as_ref(), &EmbeddingOptions::default())?;
-//! let texts = ["A cat sits on the mat.", "A feline rests on a rug."];
-//! let embeddings = model.embed_batch(&texts)?;
-//! let pairs = embeddings[0].vector.iter().zip(&embeddings[1].vector);
-//! println!("{} dimensions, cosine {}", model.dim(), pairs.map(|(a, b)| a * b).sum::<f32>());
+//! // As `trilane convert tiny-bert/ tiny.gguf`
+//! # let from = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/tiny-bert");
+//! # let name = format!("trilane-doc-{}.gguf", std::process::id());
+//! # let path = std::env::temp_dir().join(name);
+//! let options = ConvertOptions { lane: Bit7, group: Group::G32, keep: vec![] };
+//! convert_folder(&Folder::open(from.as_ref())?, &path, &options, &mut |_| {})?;
+//!
+//! let provider = EmbeddingProvider::open(&path, &EmbeddingOptions::default())?;
+//! let embedding = provider.embed("Hello world")?;
+//! assert_eq!(embedding.vector.len(), provider.dim());
+//!
+//! // Vectors have length 1: the cosine of two is their dot product
+//! let other = provider.embed("Hello, world")?;
+//! let pairs = embedding.vector.iter().zip(&other.vector);
+//! let cosine: f32 = pairs.map(|(a, b)| a * b).sum();
+//! assert!((-1.0..=1.0).contains(&cosine));
+//! # drop(provider);
+//! # std::fs::remove_file(path)?;
+//! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -28,8 +28,9 @@ pub const PI_SCALE_7BIT: f32 = PI / 64.0;
 /// circle, which [`PhaseEncoder`](super::PhaseEncoder) needs, and no ties for dyadic values.
 ///
 /// ```
-/// use trilane_core::{lane::PrecisionLane, pi::PiCalibration};
+/// use trilane_core::{lane::PrecisionLane, pi::{PI_SCALE_5BIT, PiCalibration}};
 /// let calibration = PiCalibration::for_lane(PrecisionLane::Bit5)?;
+/// assert_eq!(calibration.scale(), PI_SCALE_5BIT);
 /// let normalized = calibration.normalize(1.0)?;
 /// assert_eq!(normalized, 15.0 / core::f32::consts::PI);
 /// let code = calibration.pi_quantize(1.0)?;

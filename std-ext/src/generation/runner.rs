@@ -13,6 +13,32 @@ use trilane_core::model::Decoder;
 /// A prompt that begins like the text before it takes only the tokens that differ; keys and values
 /// of the others are still in the cache. What follows is the same text, to the bit, as from an
 /// empty cache.
+///
+/// ```
+/// # #[cfg(feature = "mapped")]
+/// # {
+/// use trilane_core::kernel::Serial;
+/// use trilane_core::lane::PrecisionLane::Bit5;
+/// use trilane_core::model::{Decoder, Header, Weights};
+/// use trilane_std::generation::{GenerationConfig, ModelRunner};
+/// use trilane_std::{level, mapped::MappedFile, memory, text};
+///
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/shakespeare.gguf");
+/// let file = MappedFile::open(path.as_ref())?;
+/// let model = file.gguf()?;
+/// let mut layers = memory::layers(&model, &Header::read(&model)?);
+/// let weights = Weights::load(&model, &mut layers)?;
+/// let mut arena = memory::arena(weights.header(), 64)?;
+/// let decoder = Decoder::new(weights, level::detect(), 64, &mut arena)?;
+/// let mut index = text::index(&model);
+/// let mut backend = ModelRunner::new(text::Text::new(&model, &mut index)?, decoder);
+///
+/// let config = GenerationConfig { max_tokens: 8, ..GenerationConfig::new(Bit5) };
+/// let output: String = backend.generate(&Serial, "My lord,", &config)?.collect::<Result<_, _>>()?;
+/// assert!(!output.is_empty());
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ModelRunner<'a, B> {
     text: Text<'a>,
