@@ -43,10 +43,10 @@ pub(crate) fn run(bless: bool) -> Result<String, String> {
 
 /// A line for each row, and under it the parts that differ.
 fn table(rows: &[Row], golden: &Parts) -> String {
-    let mut text = format!("{:<30}{:<10}{:<22}{:<18}\n", "target", "level", "where", "digest");
+    let mut text = format!("{:<30}{:<12}{:<22}{:<18}\n", "target", "level", "where", "digest");
     for Row { target, level, place, parts } in rows {
         let mark = if parts == golden { "equal" } else { "DIFFERS" };
-        let _ = writeln!(text, "{target:<30}{level:<10}{place:<22}{:<18}{mark}", parts.all());
+        let _ = writeln!(text, "{target:<30}{level:<12}{place:<22}{:<18}{mark}", parts.all());
         for (part, expected, found) in parts.differences(golden) {
             let _ = writeln!(text, "    {part}: expected {expected}, found {found}");
         }
