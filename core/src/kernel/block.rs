@@ -73,12 +73,17 @@ impl BlockPtr {
 #[inline(always)]
 pub(super) fn prefetch_row(w: &LaneView<'_>, row: usize) {
     let unit = row * units(w.cols());
+    // A plane that is not read has no place in memory, and looking for it takes long.
     for plane in w.digits {
-        let first = plane.as_ptr().wrapping_add(unit * UNIT_DIGIT_BYTES);
-        prefetch(first);
-        prefetch(first.wrapping_add(64));
+        if !plane.is_empty() {
+            let first = plane.as_ptr().wrapping_add(unit * UNIT_DIGIT_BYTES);
+            prefetch(first);
+            prefetch(first.wrapping_add(64));
+        }
     }
-    prefetch(w.high.as_ptr().wrapping_add(unit * UNIT_HIGH_BYTES));
+    if !w.high.is_empty() {
+        prefetch(w.high.as_ptr().wrapping_add(unit * UNIT_HIGH_BYTES));
+    }
 }
 
 /// Fetches a line of memory, where the architecture has an instruction for it.

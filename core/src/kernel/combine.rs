@@ -14,7 +14,7 @@ use super::block::BlockPtr;
 use crate::digits::{BLOCK_UNITS, LaneView, units};
 
 /// Pairs of rows whose sums are kept in registers at a time; each has up to eight streams.
-pub(super) const PAIRS: usize = 16;
+pub(super) const PAIRS: usize = 32;
 
 /// Two rows and their factors.
 #[derive(Clone, Copy)]

@@ -24,7 +24,8 @@ impl<'w> ShortConv<'w> {
     /// # Errors
     /// [`ShapeError::Length`] when there are not dim · taps weights, or none.
     pub fn new(weights: &'w [f32], dim: usize, taps: usize) -> Result<Self, ShapeError> {
-        let expected = dim.saturating_mul(taps).max(1);
+        let expected = dim.max(1).saturating_mul(taps.max(1));
+        same_len(expected, dim.saturating_mul(taps))?;
         same_len(expected, weights.len())?;
         Ok(Self { weights, dim, taps })
     }
@@ -123,11 +124,13 @@ mod tests {
     fn lengths_that_do_not_fit_are_refused() {
         let length = |expected, actual| Err(ShapeError::Length { expected, actual });
         let weights = [0.5; 6];
-        for (dim, taps, expected) in [(2, 2, 4), (0, 3, 1), (2, 0, 1), (usize::MAX, 2, usize::MAX)]
-        {
+        for (dim, taps, expected) in [(2, 2, 4), (usize::MAX, 2, usize::MAX)] {
             assert_eq!(ShortConv::new(&weights, dim, taps).map(|_| ()), length(expected, 6));
         }
-        assert_eq!(ShortConv::new(&[], 0, 0).map(|_| ()), length(1, 0));
+        for (dim, taps, expected) in [(0, 3, 3), (2, 0, 2), (0, 0, 1)] {
+            let weights = &weights[..expected];
+            assert_eq!(ShortConv::new(weights, dim, taps).map(|_| ()), length(expected, 0));
+        }
         let conv = ShortConv::new(&weights, 2, 3).unwrap();
         let run = |projected: &[f32], position, history: usize, y: usize| {
             conv.forward(projected, position, &mut vec![0.0; history], &mut vec![0.0; y])
