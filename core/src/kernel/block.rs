@@ -147,29 +147,10 @@ impl<const ROWS: usize> Run<ROWS> {
         Self { first, before, units, scales, zero: w.zero() }
     }
 
-    /// The first block of each row.
-    #[inline(always)]
-    pub(super) fn rows(&self) -> [BlockPtr; ROWS] {
-        self.blocks(0, self.first.multipliers)
-    }
-
-    /// What is taken off the steps of a code to give its value.
-    #[inline(always)]
-    #[allow(dead_code, reason = "for instruction sets that take it off each block")]
-    pub(super) fn zero(&self) -> i32 {
-        self.zero
-    }
-
     /// Blocks of a row that have four units.
     #[inline(always)]
     pub(super) fn full_blocks(&self) -> usize {
         self.units / BLOCK_UNITS
-    }
-
-    /// Units of a row after those.
-    #[inline(always)]
-    pub(super) fn units_left(&self) -> usize {
-        self.units % BLOCK_UNITS
     }
 
     /// Calls `each` for every stretch of blocks, in order, with their number and where the first of
@@ -212,6 +193,28 @@ impl<const ROWS: usize> Run<ROWS> {
             };
         }
         blocks
+    }
+}
+
+/// For instruction sets that walk the blocks of several rows themselves.
+#[allow(dead_code, reason = "not every architecture has such a set")]
+impl<const ROWS: usize> Run<ROWS> {
+    /// The first block of each row.
+    #[inline(always)]
+    pub(super) fn rows(&self) -> [BlockPtr; ROWS] {
+        self.blocks(0, self.first.multipliers)
+    }
+
+    /// Units of a row after its full blocks.
+    #[inline(always)]
+    pub(super) fn units_left(&self) -> usize {
+        self.units % BLOCK_UNITS
+    }
+
+    /// What is taken off the steps of a code to give its value.
+    #[inline(always)]
+    pub(super) fn zero(&self) -> i32 {
+        self.zero
     }
 }
 

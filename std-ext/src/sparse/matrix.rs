@@ -10,7 +10,7 @@ use trilane_core::lane::quantize_nested_row;
 use trilane_core::model::Line;
 
 /// The groups of every matrix of an engine.
-const GROUP: Group = Group::G32;
+const GROUP: Group = Group::G64;
 
 /// The parts of a matrix; planes begin at a cache line.
 struct Planes {
