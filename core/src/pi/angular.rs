@@ -1,7 +1,7 @@
 //! Directions of vectors: true angles, and directions as codes of a lane.
 
-use super::error::{check_lengths, check_values};
 use super::{PhaseEncoder, PiError};
+use crate::error::{ArgumentError, check_lengths, check_values};
 use crate::lane::PrecisionLane;
 
 /// Directions: n − 1 angle codes of a lane for a vector of n values, whatever its length.
@@ -44,7 +44,7 @@ impl AngularEmbedding {
     /// do not change when `x` is multiplied by a power of two.
     ///
     /// # Errors
-    /// [`PiError::Empty`], [`PiError::NotFinite`], [`PiError::Length`], or [`PiError::Zero`] for the zero
+    /// [`ArgumentError::Empty`], [`ArgumentError::NotFinite`], [`ArgumentError::Length`], or [`PiError::Zero`] for the zero
     /// vector.
     pub fn project(&self, x: &[f32], codes: &mut [i8]) -> Result<f32, PiError> {
         check_values(x)?;
@@ -52,7 +52,9 @@ impl AngularEmbedding {
         if x.iter().all(|&x| x == 0.0) {
             return Err(PiError::Zero);
         }
-        let Some((&last, rest)) = x.split_last() else { return Err(PiError::Empty) };
+        let Some((&last, rest)) = x.split_last() else {
+            return Err(PiError::Argument(ArgumentError::Empty));
+        };
         let mut tail = f64::from(last);
         let mut squares = tail * tail;
         for (i, (&x, code)) in rest.iter().zip(codes.iter_mut()).rev().enumerate() {
@@ -69,7 +71,7 @@ impl AngularEmbedding {
     /// The unit vector of codes. Shapes: `x` one longer than `codes`.
     ///
     /// # Errors
-    /// [`PiError::Length`].
+    /// [`ArgumentError::Length`].
     pub fn direction(&self, codes: &[i8], x: &mut [f32]) -> Result<(), PiError> {
         check_lengths(codes.len() + 1, x.len())?;
         let Some((last, rest)) = x.split_last_mut() else { return Ok(()) };
@@ -95,7 +97,7 @@ impl AngularEmbedding {
     /// Ordered: sums in f64, in order.
     ///
     /// # Errors
-    /// [`PiError::Empty`], [`PiError::NotFinite`], [`PiError::Length`], or [`PiError::Zero`] when a vector
+    /// [`ArgumentError::Empty`], [`ArgumentError::NotFinite`], [`ArgumentError::Length`], or [`PiError::Zero`] when a vector
     /// is zero.
     pub fn angular_distance(&self, a: &[f32], b: &[f32]) -> Result<f32, PiError> {
         check_lengths(a.len(), b.len())?;
@@ -125,18 +127,21 @@ mod tests {
     fn bad_arguments_are_refused() {
         let angular = AngularEmbedding::new(PrecisionLane::Bit5).unwrap();
         let mut codes = [0; 1];
-        assert_eq!(angular.project(&[], &mut codes), Err(PiError::Empty));
+        assert_eq!(angular.project(&[], &mut codes), Err(PiError::Argument(ArgumentError::Empty)));
         assert_eq!(angular.project(&[0.0, -0.0], &mut codes), Err(PiError::Zero));
         assert_eq!(
             angular.project(&[0.0, f32::NAN], &mut codes),
-            Err(PiError::NotFinite { index: 1 })
+            Err(PiError::Argument(ArgumentError::NotFinite { index: 1 }))
         );
-        let lengths = PiError::Length { expected: 2, actual: 1 };
+        let lengths = PiError::Argument(ArgumentError::Length { expected: 2, actual: 1 });
         assert_eq!(angular.project(&[1.0; 3], &mut codes), Err(lengths));
-        let lengths = PiError::Length { expected: 2, actual: 3 };
+        let lengths = PiError::Argument(ArgumentError::Length { expected: 2, actual: 3 });
         assert_eq!(angular.direction(&codes, &mut [0.0; 3]), Err(lengths));
         assert_eq!(angular.angular_distance(&[1.0], &[0.0]), Err(PiError::Zero));
-        assert_eq!(angular.angular_distance(&[], &[]), Err(PiError::Empty));
+        assert_eq!(
+            angular.angular_distance(&[], &[]),
+            Err(PiError::Argument(ArgumentError::Empty))
+        );
         assert!(angular.angular_distance(&[1.0], &[1.0, 2.0]).is_err());
         assert!(AngularEmbedding::new(PrecisionLane::Ternary).is_err());
     }

@@ -1,5 +1,6 @@
 //! Scales derived from π, and what the round trip through them costs.
 
+use crate::error::ArgumentError;
 use core::f32::consts::PI;
 
 use super::PiError;
@@ -96,7 +97,7 @@ impl PiCalibration {
     /// `x · n/π`: x in units in which −π..π is −n..n. Ordered.
     ///
     /// # Errors
-    /// [`PiError::NotFinite`] for NaN or infinity.
+    /// [`ArgumentError::NotFinite`] for NaN or infinity.
     pub fn normalize(&self, x: f32) -> Result<f32, PiError> {
         Ok(finite(x)? * self.norm_factor())
     }
@@ -108,7 +109,7 @@ impl PiCalibration {
     /// saturates.
     ///
     /// # Errors
-    /// [`PiError::NotFinite`] for NaN or infinity.
+    /// [`ArgumentError::NotFinite`] for NaN or infinity.
     pub fn pi_quantize(&self, x: f32) -> Result<i8, PiError> {
         Ok(self.saturate(finite(x)? / self.scale))
     }
@@ -134,7 +135,11 @@ impl PiCalibration {
 }
 
 fn finite(x: f32) -> Result<f32, PiError> {
-    if x.is_finite() { Ok(x) } else { Err(PiError::NotFinite { index: 0 }) }
+    if x.is_finite() {
+        Ok(x)
+    } else {
+        Err(PiError::Argument(ArgumentError::NotFinite { index: 0 }))
+    }
 }
 
 #[cfg(test)]
@@ -166,8 +171,14 @@ mod tests {
         }
         let c = PiCalibration::for_lane(PrecisionLane::Bit3).unwrap();
         for x in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            assert_eq!(c.pi_quantize(x), Err(PiError::NotFinite { index: 0 }));
-            assert_eq!(c.normalize(x), Err(PiError::NotFinite { index: 0 }));
+            assert_eq!(
+                c.pi_quantize(x),
+                Err(PiError::Argument(ArgumentError::NotFinite { index: 0 }))
+            );
+            assert_eq!(
+                c.normalize(x),
+                Err(PiError::Argument(ArgumentError::NotFinite { index: 0 }))
+            );
         }
         assert_eq!(c.pi_quantize(f32::MAX), Ok(3));
         assert_eq!(c.pi_quantize(f32::MIN), Ok(-4));

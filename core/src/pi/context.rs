@@ -47,7 +47,7 @@ impl PiContext {
     /// x as the lane holds it: [`PiCalibration::pi_quantize`] and back. Ordered.
     ///
     /// # Errors
-    /// [`PiError::NotFinite`] for NaN or infinity.
+    /// [`ArgumentError::NotFinite`](crate::error::ArgumentError::NotFinite) for NaN or infinity.
     pub fn calibrate(&self, x: f32) -> Result<f32, PiError> {
         Ok(self.calibration.pi_dequantize(self.calibration.pi_quantize(x)?))
     }

@@ -1,8 +1,8 @@
 //! Dither: a known disturbance before rounding, which turns harmonics into noise.
 
-use super::error::{check_lengths, check_parameter, check_values};
 use super::weyl::centered_float;
 use super::{PiChaos, PiError, Weyl, WeylSequence};
+use crate::error::{ArgumentError, check_lengths, check_parameter, check_values};
 
 /// Whether the disturbance is taken off again after rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Dither {
     /// Rounding to `least..=greatest` steps of size `step`, from the start of a sequence.
     ///
     /// # Errors
-    /// [`PiError::Parameter`] when the step is not in 2⁻¹⁰⁰..=2¹⁰⁰ or the codes are not in order.
+    /// [`ArgumentError::Parameter`] when the step is not in 2⁻¹⁰⁰..=2¹⁰⁰ or the codes are not in order.
     pub fn new(
         sequence: WeylSequence,
         step: f32,
@@ -74,7 +74,7 @@ impl Dither {
     /// needs half a step of headroom at either end.
     ///
     /// # Errors
-    /// [`PiError::Length`], [`PiError::Empty`] or [`PiError::NotFinite`]; the sequence then stays where
+    /// [`ArgumentError::Length`], [`ArgumentError::Empty`] or [`ArgumentError::NotFinite`]; the sequence then stays where
     /// it was.
     pub fn quantize(&mut self, x: &[f32], codes: &mut [i8]) -> Result<(), PiError> {
         check_lengths(x.len(), codes.len())?;
@@ -90,7 +90,7 @@ impl Dither {
     /// Turns codes back into values. Shapes: `x` as `codes`. The sequence goes on in either mode.
     ///
     /// # Errors
-    /// [`PiError::Length`] or [`PiError::Empty`].
+    /// [`ArgumentError::Length`] or [`ArgumentError::Empty`].
     pub fn dequantize(
         &mut self,
         codes: &[i8],
@@ -99,7 +99,7 @@ impl Dither {
     ) -> Result<(), PiError> {
         check_lengths(codes.len(), x.len())?;
         if codes.is_empty() {
-            return Err(PiError::Empty);
+            return Err(PiError::Argument(ArgumentError::Empty));
         }
         for (code, x) in codes.iter().zip(x) {
             let d = centered_float(self.weyl.next_bits());
@@ -153,7 +153,7 @@ impl StochasticRounding {
     /// of 2⁻⁶⁴ (cut below that), so the only bias is below 2⁻⁶⁴.
     ///
     /// # Errors
-    /// [`PiError::Parameter`] for a value beyond 2³⁰ or NaN; the sequence then stays where it was.
+    /// [`ArgumentError::Parameter`] for a value beyond 2³⁰ or NaN; the sequence then stays where it was.
     pub fn round(&mut self, x: f32) -> Result<i32, PiError> {
         const LIMIT: f32 = 1_073_741_824.0;
         check_parameter("value to round", x, -LIMIT, LIMIT)?;
@@ -183,7 +183,7 @@ impl DeterministicJitter {
     /// Jitter over an interval of this width.
     ///
     /// # Errors
-    /// [`PiError::Parameter`] when it is not in 2⁻¹⁰⁰..=2¹⁰⁰.
+    /// [`ArgumentError::Parameter`] when it is not in 2⁻¹⁰⁰..=2¹⁰⁰.
     pub fn new(amplitude: f32) -> Result<Self, PiError> {
         check_parameter("jitter amplitude", amplitude, STEPS.0, STEPS.1)?;
         Ok(Self { chaos: PiChaos::new(), amplitude })
@@ -203,26 +203,32 @@ mod tests {
     fn bad_arguments_are_refused_and_leave_the_sequence_alone() {
         let new = |step, least, greatest| Dither::new(WeylSequence::Linear, step, least, greatest);
         for step in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-            assert!(matches!(new(step, -4, 3), Err(PiError::Parameter { .. })), "{step}");
+            assert!(
+                matches!(new(step, -4, 3), Err(PiError::Argument(ArgumentError::Parameter { .. }))),
+                "{step}"
+            );
         }
-        assert!(matches!(new(1.0, 3, 3), Err(PiError::Parameter { .. })));
+        assert!(matches!(new(1.0, 3, 3), Err(PiError::Argument(ArgumentError::Parameter { .. }))));
         let mut dither = new(1.0, -4, 3).unwrap();
         let before = dither.clone();
         let mut codes = [0; 2];
         assert_eq!(
             dither.quantize(&[0.0], &mut codes),
-            Err(PiError::Length { expected: 1, actual: 2 })
+            Err(PiError::Argument(ArgumentError::Length { expected: 1, actual: 2 }))
         );
-        assert_eq!(dither.quantize(&[], &mut []), Err(PiError::Empty));
+        assert_eq!(dither.quantize(&[], &mut []), Err(PiError::Argument(ArgumentError::Empty)));
         assert_eq!(
             dither.quantize(&[0.0, f32::NAN], &mut codes),
-            Err(PiError::NotFinite { index: 1 })
+            Err(PiError::Argument(ArgumentError::NotFinite { index: 1 }))
         );
         let mode = DitherMode::Subtractive;
-        assert_eq!(dither.dequantize(&[], mode, &mut []), Err(PiError::Empty));
+        assert_eq!(
+            dither.dequantize(&[], mode, &mut []),
+            Err(PiError::Argument(ArgumentError::Empty))
+        );
         assert_eq!(
             dither.dequantize(&[1], mode, &mut []),
-            Err(PiError::Length { expected: 1, actual: 0 })
+            Err(PiError::Argument(ArgumentError::Length { expected: 1, actual: 0 }))
         );
         assert_eq!(dither, before);
     }
@@ -251,7 +257,13 @@ mod tests {
         }
         let before = rounding.clone();
         for x in [f32::NAN, f32::INFINITY, 2e9] {
-            assert!(matches!(rounding.round(x), Err(PiError::Parameter { .. })), "{x}");
+            assert!(
+                matches!(
+                    rounding.round(x),
+                    Err(PiError::Argument(ArgumentError::Parameter { .. }))
+                ),
+                "{x}"
+            );
         }
         assert_eq!(rounding, before);
         assert!((0..100).all(|_| matches!(rounding.round(-0.5), Ok(-1 | 0))));

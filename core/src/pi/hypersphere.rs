@@ -1,7 +1,7 @@
 //! Hyperspherical coordinates.
 
 use super::PiError;
-use super::error::{check_lengths, check_values};
+use crate::error::{ArgumentError, check_lengths, check_values};
 
 /// A vector as its length and n − 1 angles, and back.
 ///
@@ -34,11 +34,13 @@ impl HypersphericalProjection {
     /// zero vector has angles 0.
     ///
     /// # Errors
-    /// [`PiError::Empty`], [`PiError::NotFinite`] or [`PiError::Length`].
+    /// [`ArgumentError::Empty`], [`ArgumentError::NotFinite`] or [`ArgumentError::Length`].
     pub fn forward(x: &[f32], angles: &mut [f64]) -> Result<f64, PiError> {
         check_values(x)?;
         check_lengths(x.len() - 1, angles.len())?;
-        let Some((&last, rest)) = x.split_last() else { return Err(PiError::Empty) };
+        let Some((&last, rest)) = x.split_last() else {
+            return Err(PiError::Argument(ArgumentError::Empty));
+        };
         // From the end: the square of the length of what follows. Squares of f32 neither overflow nor
         // vanish in f64, and a product of two f32 is exact there.
         let mut tail = f64::from(last);
@@ -56,12 +58,12 @@ impl HypersphericalProjection {
     /// single coordinate comes back without its sign.
     ///
     /// # Errors
-    /// [`PiError::Length`], or [`PiError::NotFinite`] for the position of an angle, or of the length
+    /// [`ArgumentError::Length`], or [`ArgumentError::NotFinite`] for the position of an angle, or of the length
     /// behind the last one.
     pub fn inverse(radius: f64, angles: &[f64], x: &mut [f32]) -> Result<(), PiError> {
         check_lengths(angles.len() + 1, x.len())?;
         if let Some(index) = angles.iter().chain([&radius]).position(|v| !v.is_finite()) {
-            return Err(PiError::NotFinite { index });
+            return Err(PiError::Argument(ArgumentError::NotFinite { index }));
         }
         let Some((last, rest)) = x.split_last_mut() else { return Ok(()) };
         let mut tail = radius;
@@ -102,19 +104,25 @@ mod tests {
     fn bad_arguments_are_refused() {
         let mut angles = [0.0; 2];
         let forward = HypersphericalProjection::forward;
-        assert_eq!(forward(&[], &mut angles), Err(PiError::Empty));
+        assert_eq!(forward(&[], &mut angles), Err(PiError::Argument(ArgumentError::Empty)));
         assert_eq!(
             forward(&[1.0, f32::NAN, 0.0], &mut angles),
-            Err(PiError::NotFinite { index: 1 })
+            Err(PiError::Argument(ArgumentError::NotFinite { index: 1 }))
         );
-        let lengths = PiError::Length { expected: 1, actual: 2 };
+        let lengths = PiError::Argument(ArgumentError::Length { expected: 1, actual: 2 });
         assert_eq!(forward(&[1.0, 2.0], &mut angles), Err(lengths));
         let mut x = [0.0; 3];
         let inverse = HypersphericalProjection::inverse;
-        let lengths = PiError::Length { expected: 2, actual: 3 };
+        let lengths = PiError::Argument(ArgumentError::Length { expected: 2, actual: 3 });
         assert_eq!(inverse(1.0, &[0.0], &mut x), Err(lengths));
         let nan = [0.0, f64::NAN];
-        assert_eq!(inverse(1.0, &nan, &mut x), Err(PiError::NotFinite { index: 1 }));
-        assert_eq!(inverse(f64::INFINITY, &[0.0; 2], &mut x), Err(PiError::NotFinite { index: 2 }));
+        assert_eq!(
+            inverse(1.0, &nan, &mut x),
+            Err(PiError::Argument(ArgumentError::NotFinite { index: 1 }))
+        );
+        assert_eq!(
+            inverse(f64::INFINITY, &[0.0; 2], &mut x),
+            Err(PiError::Argument(ArgumentError::NotFinite { index: 2 }))
+        );
     }
 }

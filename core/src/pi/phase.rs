@@ -45,10 +45,10 @@ impl PhaseEncoder {
     /// turns of f32's 2π, which is 1.7·10⁻⁷ too large, for each turn.
     ///
     /// # Errors
-    /// [`PiError::Parameter`] for an angle beyond 2²⁰ or NaN.
+    /// [`ArgumentError::Parameter`](crate::error::ArgumentError::Parameter) for an angle beyond 2²⁰ or NaN.
     pub fn encode(&self, angle: f32) -> Result<i8, PiError> {
         const LIMIT: f32 = 1_048_576.0;
-        super::error::check_parameter("angle", angle, -LIMIT, LIMIT)?;
+        crate::error::check_parameter("angle", angle, -LIMIT, LIMIT)?;
         let turned = angle - TAU * libm::rintf(angle / TAU);
         let arc = libm::floorf(turned / self.calibration.scale()) as i32;
         let half = i32::from(self.calibration.greatest_code()) + 1;
@@ -79,6 +79,7 @@ impl PhaseEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ArgumentError;
     use core::f32::consts::PI;
 
     #[test]
@@ -111,7 +112,13 @@ mod tests {
     fn angles_that_are_no_numbers_are_refused() {
         let encoder = PhaseEncoder::new(PrecisionLane::Bit3).unwrap();
         for angle in [f32::NAN, f32::INFINITY, 2e6] {
-            assert!(matches!(encoder.encode(angle), Err(PiError::Parameter { .. })), "{angle}");
+            assert!(
+                matches!(
+                    encoder.encode(angle),
+                    Err(PiError::Argument(ArgumentError::Parameter { .. }))
+                ),
+                "{angle}"
+            );
         }
         assert!(PhaseEncoder::new(PrecisionLane::Float32).is_err());
     }

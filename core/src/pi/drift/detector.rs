@@ -3,10 +3,10 @@
 use super::fault::{DriftFault, Evidence};
 use super::transform::{EXPECTED, drift_transform};
 use super::trend::Trend;
+use crate::error::{check_lengths, check_parameter, check_values};
 use crate::lane::PrecisionLane;
 use crate::pi::PiCalibration;
 use crate::pi::PiError;
-use crate::pi::error::{check_lengths, check_parameter, check_values};
 
 /// What a detector takes for honest. Validated by [`DriftDetector::with_config`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,7 +47,8 @@ impl DriftConfig {
         check_parameter("tolerance", self.tolerance, 0.0, 1.0)?;
         check_parameter("honest ratio", self.honest_ratio, 1.0, GREATEST)?;
         check_parameter("escalate ratio", self.escalate_ratio, self.honest_ratio, GREATEST)?;
-        check_parameter("persistence", self.persistence as f32, 1.0, GREATEST)
+        check_parameter("persistence", self.persistence as f32, 1.0, GREATEST)?;
+        Ok(())
     }
 }
 
@@ -119,7 +120,7 @@ impl DriftDetector {
     /// With a configuration of the caller's.
     ///
     /// # Errors
-    /// [`PiError::Parameter`] names the parameter that is out of range.
+    /// [`ArgumentError::Parameter`](crate::error::ArgumentError::Parameter) names the parameter that is out of range.
     pub fn with_config(config: DriftConfig) -> Result<Self, PiError> {
         config.validate()?;
         Ok(Self { config, trend: Trend::default(), dishonest: 0 })
@@ -140,7 +141,7 @@ impl DriftDetector {
     /// signal's units. Ordered: one pass, the squares summed in f64, in order.
     ///
     /// # Errors
-    /// [`PiError::Empty`], [`PiError::Length`] or [`PiError::NotFinite`], which counts positions in the
+    /// [`ArgumentError::Empty`](crate::error::ArgumentError::Empty), [`ArgumentError::Length`](crate::error::ArgumentError::Length) or [`ArgumentError::NotFinite`](crate::error::ArgumentError::NotFinite), which counts positions in the
     /// slice where it was found; the window then stays as it was.
     pub fn check(
         &mut self,
@@ -190,15 +191,16 @@ impl DriftDetector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ArgumentError;
 
     #[test]
     fn bad_arguments_are_refused_and_leave_the_window_alone() {
         let mut detector = DriftDetector::new(PrecisionLane::Bit7).unwrap();
-        assert_eq!(detector.check(&[], &[]), Err(PiError::Empty));
-        let lengths = PiError::Length { expected: 2, actual: 1 };
+        assert_eq!(detector.check(&[], &[]), Err(PiError::Argument(ArgumentError::Empty)));
+        let lengths = PiError::Argument(ArgumentError::Length { expected: 2, actual: 1 });
         assert_eq!(detector.check(&[1.0, 2.0], &[1.0]), Err(lengths));
         for bad in [f32::NAN, f32::INFINITY] {
-            let found = PiError::NotFinite { index: 1 };
+            let found = PiError::Argument(ArgumentError::NotFinite { index: 1 });
             assert_eq!(detector.check(&[1.0, bad], &[1.0, 2.0]), Err(found));
             assert_eq!(detector.check(&[1.0, 2.0], &[1.0, bad]), Err(found));
         }
@@ -219,7 +221,9 @@ mod tests {
             ("persistence", DriftConfig { persistence: 0, ..good }),
         ] {
             match DriftDetector::with_config(config) {
-                Err(PiError::Parameter { name: found, .. }) => assert_eq!(found, name),
+                Err(PiError::Argument(ArgumentError::Parameter { name: found, .. })) => {
+                    assert_eq!(found, name)
+                }
                 other => panic!("{name}: {other:?}"),
             }
         }
