@@ -27,3 +27,5 @@ pub mod strip;
 pub mod text;
 #[cfg(feature = "parallel")]
 pub mod threads;
+#[cfg(feature = "candle")]
+pub mod train;

@@ -211,7 +211,7 @@ pub(crate) const STEPS: &[Step] = &[
                     "cargo clippy -p trilane-std --features candle --examples -- -D warnings",
                 ),
                 Invocation::new(
-                    "cargo test --profile tool -p trilane-std --features candle --examples",
+                    "cargo test --profile tool -p trilane-std --features candle --examples --test train",
                 ),
             ]
         }),

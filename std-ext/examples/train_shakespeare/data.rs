@@ -1,8 +1,8 @@
 //! The text as tokens, cut into windows that start with the begin token.
 
 use crate::bpe::{BOS, Vocabulary};
-use crate::model::Batch;
-use crate::random;
+use trilane_std::train::decoder::Batch;
+use trilane_std::train::random;
 
 /// Training and validation tokens.
 pub(crate) struct Corpus {

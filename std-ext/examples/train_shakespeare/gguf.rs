@@ -1,8 +1,6 @@
 //! Writes the trained model as an f32 GGUF file, and reads a model to start from.
 
 use crate::bpe::Vocabulary;
-use crate::model::{Config, Param};
-use crate::ops::Activation;
 use std::error::Error;
 use std::path::Path;
 use trilane_core::gguf::{TensorType, Value};
@@ -11,6 +9,8 @@ use trilane_core::model::{Header, Weights};
 use trilane_std::gguf_writer::{GgufWriter, WriteError, write_atomically};
 use trilane_std::mapped::MappedFile;
 use trilane_std::memory;
+use trilane_std::train::decoder::{Config, Param};
+use trilane_std::train::ops::Activation;
 
 /// The weights of a model, in floats or in nested lanes (then those of the highest lane), one
 /// vector per parameter.
@@ -114,18 +114,19 @@ fn describe(
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::model;
+    use crate::shakespeare;
+    use trilane_std::train::decoder;
 
     #[test]
     fn a_model_is_read_or_refused_by_its_sizes() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/shakespeare.gguf");
-        let config = Config::shakespeare(Activation::Silu);
-        let params = model::params(&config);
+        let config = shakespeare(Activation::Silu);
+        let params = decoder::params(&config);
         let values = read(path.as_ref(), &params).unwrap();
         let lens: Vec<usize> = values.iter().map(Vec::len).collect();
         assert_eq!(lens, params.iter().map(Param::len).collect::<Vec<_>>());
         assert!(values.iter().all(|v| v.iter().any(|w| *w != 0.0)));
-        let other = model::params(&Config { vocab: 513, ..config });
+        let other = decoder::params(&Config { vocab: 513, ..config });
         let error = read(path.as_ref(), &other).unwrap_err().to_string();
         assert_eq!(error, "token_embd.weight: 65536 weights, expected 65664");
     }

@@ -14,16 +14,12 @@
 //! backend, which chooses its kernels by the instruction set, and the system's
 //! mathematical library supplies the cosines and powers.
 
-mod attention;
 mod bpe;
 mod checkpoint;
 mod data;
 mod gguf;
-mod model;
-mod ops;
 mod optimiser;
 mod quantiser;
-mod random;
 mod report;
 
 use bpe::Vocabulary;
@@ -31,8 +27,6 @@ use candle_core::{Device, Tensor, Var};
 use checkpoint::Checkpoint;
 use clap::Parser;
 use data::Corpus;
-use model::{Config, Outcome, Param};
-use ops::Activation;
 use optimiser::{AdamW, Schedule};
 use quantiser::Lane;
 use report::Report;
@@ -41,6 +35,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
+use trilane_std::train::decoder::{self, Config, Param};
+use trilane_std::train::ops::{self, Activation};
+use trilane_std::train::random;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -85,8 +82,8 @@ struct Args {
     /// Weight decay of the matrices.
     #[arg(long, default_value_t = 0.1)]
     decay: f64,
-    /// Function of the gate in the feed-forward blocks.
-    #[arg(long, value_enum, default_value_t = Activation::Silu)]
+    /// Function of the gate in the feed-forward blocks, `silu` or `relu2`.
+    #[arg(long, default_value_t = Activation::Silu)]
     activation: Activation,
     /// Share of the hidden neurons that should be zero, for `--activation relu2`. During
     /// the f32 steps the share asked for rises in a straight line from half of it.
@@ -101,6 +98,22 @@ struct Args {
     /// Keep a checkpoint in this folder, and continue from the one that is there.
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
+}
+
+/// The models that `models/` holds.
+const fn shakespeare(activation: Activation) -> Config {
+    Config {
+        vocab: 512,
+        dim: 128,
+        hidden: 384,
+        layers: 5,
+        heads: 4,
+        kv_heads: 2,
+        context: 256,
+        norm_eps: 1e-5,
+        rope_base: 10_000.0,
+        activation,
+    }
 }
 
 /// What stays the same from step to step.
@@ -180,9 +193,10 @@ impl Run {
         let weights: Vec<Tensor> = leaves.iter().map(|v| v.as_tensor().clone()).collect();
         let (sequences, window) = (self.args.batch / 2, self.args.window);
         let batch = self.corpus.draw(!self.args.seed, 2 * step + half, sequences, window);
-        let Outcome { loss, active } = model::outcome(&self.config, &weights, batch)?;
+        let outcome = decoder::outcome(&self.config, &weights, batch)?;
+        let loss = outcome.loss()?;
         let grads = if self.args.sparsity > 0.0 {
-            let excess = (active - self.allowed(step))?.relu()?;
+            let excess = (outcome.active - self.allowed(step))?.relu()?;
             (&loss + (excess.sqr()? * (0.5 * PENALTY))?)?.backward()?
         } else {
             loss.backward()?
@@ -206,8 +220,8 @@ impl Run {
         let (mut sum, mut active, mut count) = (0.0, 0.0, 0.0);
         for batch in self.corpus.validate(self.args.batch, self.config.context, stride) {
             let tokens = batch.targets.len() as f64;
-            let outcome = model::outcome(&self.config, &weights, batch)?;
-            sum += f64::from(outcome.loss.to_scalar::<f32>()?) * tokens;
+            let outcome = decoder::outcome(&self.config, &weights, batch)?;
+            sum += f64::from(outcome.loss()?.to_scalar::<f32>()?) * tokens;
             active += f64::from(outcome.active.to_scalar::<f32>()?) * tokens;
             count += tokens;
         }
@@ -329,7 +343,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<()> {
-    let config = Config::shakespeare(args.activation);
+    let config = shakespeare(args.activation);
     let sparsity_range = match args.activation {
         Activation::Silu => 0.0..=0.0,
         Activation::Relu2 => 0.0..=1.0,
@@ -353,7 +367,7 @@ fn run(args: Args) -> Result<()> {
     if vocabulary.len() < config.vocab || corpus.validation.len() < config.context {
         return Err("the text is too short for this vocabulary and context".into());
     }
-    let params = model::params(&config);
+    let params = decoder::params(&config);
     println!(
         "{} weights, {} training and {} validation tokens of {:.2} bytes",
         params.iter().map(Param::len).sum::<usize>(),

@@ -2,8 +2,8 @@
 //!
 //! Written out, because its moments belong in the checkpoint.
 
-use crate::model::Param;
 use std::f64::consts::PI;
+use trilane_std::train::decoder::Param;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.95;

@@ -1,9 +1,11 @@
-//! The other fused candle operations, each with its gradient.
+//! Fused candle operations, each with its gradient.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Error, Layout, Result, Shape, Tensor};
+use std::fmt;
+use std::str::FromStr;
 
 /// The contiguous f32 elements of a storage.
-pub(crate) fn view<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub(super) fn view<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let data = storage.as_slice::<f32>()?;
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&data[start..end]),
@@ -12,7 +14,10 @@ pub(crate) fn view<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [
 }
 
 /// A tensor's elements in row order.
-pub(crate) fn from_rows(tensor: &Tensor) -> Result<Vec<f32>> {
+///
+/// # Errors
+/// Those of candle: the elements are not f32.
+pub fn from_rows(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.flatten_all()?.to_vec1()
 }
 
@@ -20,7 +25,7 @@ pub(crate) fn from_rows(tensor: &Tensor) -> Result<Vec<f32>> {
 /// branches and calls, so that loops over it vectorise.
 ///
 /// `x = n·ln 2 + f` with `|f| ≤ ln 2 / 2`; the series of `e^f` up to `f^6`, times `2^n`.
-pub(crate) fn exp(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     /// Adding it to a small number leaves that number, rounded, in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 87.0);
@@ -36,8 +41,10 @@ pub(crate) fn exp(x: f32) -> f32 {
 }
 
 /// `y = x / √(mean(x²) + eps) · w`, for each row of `x`.
-pub(crate) struct RmsNorm {
-    pub(crate) eps: f32,
+#[derive(Clone, Copy, Debug)]
+pub struct RmsNorm {
+    /// Added to the mean square.
+    pub eps: f32,
 }
 
 impl RmsNorm {
@@ -100,8 +107,8 @@ impl CustomOp2 for RmsNorm {
 }
 
 /// The function of the gate in a feed-forward block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Activation {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
     /// `x·σ(x)`.
     Silu,
     /// `max(x, 0)²`.
@@ -110,7 +117,7 @@ pub(crate) enum Activation {
 
 impl Activation {
     /// The name in options and in the file.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Silu => "silu",
             Self::Relu2 => "relu2",
@@ -132,12 +139,28 @@ impl Activation {
     }
 }
 
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Activation {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        let known = [Self::Silu, Self::Relu2].into_iter().find(|known| known.name() == name);
+        known.ok_or_else(|| format!("expected silu or relu2, found {name}"))
+    }
+}
+
 fn sigmoid(x: f32) -> f32 {
     (1.0 + exp(-x)).recip()
 }
 
-/// `y = f(gate) · up`.
-pub(crate) struct Gated(pub(crate) Activation);
+/// `y = f(gate) · up`. Shapes: all alike.
+#[derive(Clone, Copy, Debug)]
+pub struct Gated(pub Activation);
 
 impl CustomOp2 for Gated {
     fn name(&self) -> &'static str {
@@ -182,7 +205,8 @@ impl CustomOp2 for Gated {
 /// step in its place, the mean of `σ(x / width)` with half the root mean square of
 /// the elements for a fixed width. It also moves those just below zero, which leaves
 /// a margin: coarser weights then seldom change a sign.
-pub(crate) struct ActiveShare;
+#[derive(Clone, Copy, Debug)]
+pub struct ActiveShare;
 
 impl ActiveShare {
     fn width(x: &[f32]) -> f32 {
@@ -214,9 +238,14 @@ impl CustomOp1 for ActiveShare {
     }
 }
 
-/// Mean over the rows of `−log softmax(logits)[target]`, in nats.
-pub(crate) struct CrossEntropy {
-    pub(crate) targets: Vec<u32>,
+/// `−log softmax(logits)[target]` of every row, in nats.
+///
+/// Shapes: logits rows×classes, the output rows. The mean of it is the usual loss; other weights for
+/// the rows are a product before the sum.
+#[derive(Clone, Debug)]
+pub struct CrossEntropy {
+    /// The class that is right, for each row.
+    pub targets: Vec<u32>,
 }
 
 impl CustomOp1 for CrossEntropy {
@@ -227,20 +256,23 @@ impl CustomOp1 for CrossEntropy {
     fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let logits = view(logits, layout)?;
         let rows = self.targets.len();
-        let losses: Vec<f64> = logits
-            .chunks_exact(logits.len() / rows)
-            .zip(&self.targets)
-            .map(|(row, &target)| f64::from(log_sum_exp(row) - row[target as usize]))
-            .collect();
-        let mean = losses.iter().sum::<f64>() / rows as f64;
-        Ok((CpuStorage::F32(vec![mean as f32]), Shape::from(())))
+        let width = logits.len() / rows.max(1);
+        let fits = |target: &u32| (*target as usize) < width;
+        if width * rows != logits.len() || !self.targets.iter().all(fits) {
+            let len = logits.len();
+            return Err(Error::Msg(format!("cross entropy: {rows} targets for {len} logits")));
+        }
+        let pairs = logits.chunks_exact(width.max(1)).zip(&self.targets);
+        let losses = pairs.map(|(row, &target)| log_sum_exp(row) - row[target as usize]);
+        Ok((CpuStorage::F32(losses.collect()), Shape::from(rows)))
     }
 
     fn bwd(&self, logits: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let scale = grad.to_scalar::<f32>()? / self.targets.len() as f32;
+        let grad = from_rows(grad)?;
         let mut d = from_rows(logits)?;
-        let width = d.len() / self.targets.len();
-        d.chunks_exact_mut(width).zip(&self.targets).for_each(|(row, &target)| {
+        let width = (d.len() / self.targets.len().max(1)).max(1);
+        let rows = d.chunks_exact_mut(width).zip(&self.targets).zip(grad);
+        rows.for_each(|((row, &target), scale)| {
             let total = log_sum_exp(row);
             row.iter_mut().for_each(|v| *v = exp(*v - total) * scale);
             row[target as usize] -= scale;
@@ -252,89 +284,4 @@ impl CustomOp1 for CrossEntropy {
 fn log_sum_exp(row: &[f32]) -> f32 {
     let max = row.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
     max + row.iter().map(|v| exp(v - max)).sum::<f32>().ln()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::attention::{Attention, HEAD_DIM};
-    use candle_core::{Device, Var};
-
-    fn input(rows: usize, cols: usize, seed: usize) -> Result<Var> {
-        let data = (0..rows * cols)
-            .map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.5 - 1.0)
-            .collect::<Vec<f32>>();
-        Var::from_vec(data, (rows, cols), &Device::Cpu)
-    }
-
-    /// Compares the gradient of `Σ f·weights` with central differences at some elements.
-    fn check(vars: &[Var], f: impl Fn(&[Var]) -> Result<Tensor>) -> Result<()> {
-        let probe = |y: &Tensor| -> Result<Tensor> {
-            let cosines = (0..y.elem_count()).map(|i| (i as f32).cos()).collect();
-            (y * Tensor::from_vec(cosines, y.shape(), y.device())?)?.sum_all()
-        };
-        let grads = probe(&f(vars)?)?.backward()?;
-        for var in vars {
-            let values = from_rows(var)?;
-            let grad = from_rows(grads.get(var).ok_or(Error::Msg("no gradient".into()))?)?;
-            for at in (0..values.len()).step_by(values.len().div_ceil(9)) {
-                let shifted = |h: f32| -> Result<f32> {
-                    let mut moved = values.clone();
-                    moved[at] += h;
-                    var.set(&Tensor::from_vec(moved, var.shape(), var.device())?)?;
-                    probe(&f(vars)?)?.to_scalar::<f32>()
-                };
-                let slope = (shifted(0.01)? - shifted(-0.01)?) / 0.02;
-                shifted(0.0)?;
-                assert!(
-                    (slope - grad[at]).abs() < 0.01 + 0.01 * slope.abs(),
-                    "{slope} {}",
-                    grad[at]
-                );
-            }
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn exp_is_close_to_the_true_function() {
-        for i in -86_000..86_000 {
-            let x = i as f32 / 1000.0;
-            let truth = f64::from(x).exp();
-            let error = (f64::from(exp(x)) / truth - 1.0).abs();
-            assert!(error < 1e-6, "{x}: {error}");
-        }
-    }
-
-    #[test]
-    fn gradients_agree_with_differences() -> Result<()> {
-        let vars = [input(6, 32, 1)?, input(1, 32, 2)?];
-        check(&vars, |v| v[0].apply_op2(&v[1], RmsNorm { eps: 1e-5 }))?;
-        let vars = [input(6, 32, 3)?, input(6, 32, 4)?];
-        for activation in [Activation::Silu, Activation::Relu2] {
-            check(&vars, |v| v[0].apply_op2(&v[1], Gated(activation)))?;
-        }
-        check(&[input(3, 5, 5)?], |v| v[0].apply_op1(CrossEntropy { targets: vec![4, 0, 2] }))?;
-        let vars =
-            [input(14, 4 * HEAD_DIM, 6)?, input(14, 2 * HEAD_DIM, 7)?, input(14, 2 * HEAD_DIM, 8)?];
-        check(&vars, |v| v[0].apply_op3(&v[1], &v[2], Attention::new(4, 2, 7, 10000.0)))
-    }
-
-    /// The differences are those of the smooth step, its width held.
-    #[test]
-    fn the_active_share_counts_and_has_the_slope_of_a_smooth_step() -> Result<()> {
-        let x = Var::from_vec(vec![-3.0_f32, -0.1, 0.0, 0.2, 2.0], 5, &Device::Cpu)?;
-        let share = x.apply_op1(ActiveShare)?;
-        assert_eq!(share.to_scalar::<f32>()?, 0.4);
-        let grads = share.backward()?;
-        let grad = from_rows(grads.get(&x).ok_or(Error::Msg("no gradient".into()))?)?;
-        let values = from_rows(&x)?;
-        let width = f64::from(ActiveShare::width(&values));
-        let step = |x: f64| (1.0 + (-x / width).exp()).recip() / 5.0;
-        for (x, grad) in values.iter().map(|x| f64::from(*x)).zip(grad) {
-            let slope = (step(x + 1e-4) - step(x - 1e-4)) / 2e-4;
-            assert!((slope - f64::from(grad)).abs() < 1e-5, "{x}: {slope} {grad}");
-        }
-        Ok(())
-    }
 }

@@ -1,0 +1,113 @@
+//! Experiments with training: what each method of `trilane_core::train` is worth, against plain
+//! training with learning rates tuned alike.
+//!
+//! Results depend on the settings alone. Runs are spread over two threads, each computes alone: set
+//! RAYON_NUM_THREADS=1, so that the matrix products of the transformer do not start more.
+
+#[path = "../train_digits/data.rs"]
+#[allow(dead_code, reason = "the rest of it is for train_digits")]
+mod data;
+#[path = "../train_digits/random.rs"]
+#[allow(dead_code, reason = "the rest of it is for train_digits")]
+mod random;
+mod tasks;
+
+use clap::{Args, Parser, Subcommand};
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+use tasks::{Digits, Gradient, Logistic, Order, Quadratic, Task, Transformer};
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Experiments with training; each prints a table of docs/training.md.
+#[derive(Parser, Debug)]
+struct Arguments {
+    #[command(subcommand)]
+    experiment: Experiment,
+    #[command(flatten)]
+    data: Data,
+}
+
+#[derive(Subcommand, Debug)]
+enum Experiment {
+    /// Plain training of every task, once.
+    Tasks,
+}
+
+/// Where the data is; tasks without it are left out.
+#[derive(Args, Debug)]
+struct Data {
+    /// scikit-learn's digits.csv, as models/README.md says where to get it.
+    #[arg(long, global = true)]
+    digits: Option<PathBuf>,
+    /// Tiny Shakespeare, or another text.
+    #[arg(long, global = true)]
+    text: Option<PathBuf>,
+}
+
+impl Data {
+    /// All the tasks whose data is there.
+    fn tasks(&self) -> Result<Vec<Box<dyn Task>>> {
+        let mut tasks: Vec<Box<dyn Task>> = vec![
+            Box::new(Quadratic::new(100, 100.0, 0.0)),
+            Box::new(Quadratic::new(100, 100.0, 0.1)),
+            Box::new(Logistic::new(50, 2000, 1)),
+        ];
+        if let Some(path) = &self.digits {
+            tasks.push(Box::new(Digits::read(path, 64)?));
+        }
+        if let Some(path) = &self.text {
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+            tasks.push(Box::new(Transformer::new(&text)?));
+        }
+        Ok(tasks)
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    let tasks = arguments.data.tasks()?;
+    match arguments.experiment {
+        Experiment::Tasks => tasks.iter().try_for_each(|task| plain(task.as_ref())),
+    }
+}
+
+/// Two hundred plain steps.
+fn plain(task: &dyn Task) -> Result<()> {
+    let mut params = task.initial(1);
+    let mut order = Order::new(task.samples(), 1);
+    let (start, mut first) = (Instant::now(), None);
+    for _ in 0..200 {
+        let Gradient { losses, gradients } =
+            task.mean_gradient(&params, &order.next(task.batch()))?;
+        first.get_or_insert(losses.iter().sum::<f32>() / losses.len() as f32);
+        for (p, g) in params.iter_mut().flatten().zip(gradients.iter().flatten()) {
+            *p -= 0.3 * g;
+        }
+    }
+    let step = start.elapsed().as_secs_f64() / 200.0 * 1e3;
+    let (loss, validation) = (task.training_loss(&params, 512)?, task.validation(&params)?);
+    println!(
+        "{}: {} weights in {} tensors, {step:.2} ms a step, training loss {:.4} to {loss:.4}, \
+         validation {:.4}, {:.1}%",
+        task.name(),
+        params.iter().map(Vec::len).sum::<usize>(),
+        task.shapes().len(),
+        first.unwrap_or(f32::NAN),
+        validation.loss,
+        100.0 * validation.accuracy
+    );
+    Ok(())
+}
