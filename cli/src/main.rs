@@ -14,11 +14,14 @@ mod inspect;
 mod load;
 mod memory;
 mod perplexity;
+mod plot;
 mod progress;
 mod report;
 mod run;
 mod sparse;
 mod table;
+#[cfg(feature = "train")]
+mod train;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -46,6 +49,7 @@ Examples:
   trilane classify models/digits.gguf --data models/digits-test.bin
   trilane embed minilm.gguf --text 'A cat sits on the mat.'
   trilane export nested.gguf --target esp32 --out firmware
+  trilane train shakespeare.yaml        (a build with --features train)
 
 Exit codes: 0 done, 1 failed (results differ, for one), 2 wrong arguments, 3 a file's contents are
 wrong, 4 a file cannot be read or written."
@@ -68,6 +72,8 @@ enum Command {
     Perplexity(perplexity::PerplexityArgs),
     Classify(classify::ClassifyArgs),
     Embed(embed::EmbedArgs),
+    #[cfg(feature = "train")]
+    Train(train::TrainArgs),
 }
 
 fn main() -> ExitCode {
@@ -85,6 +91,8 @@ fn main() -> ExitCode {
         Command::Perplexity(args) => perplexity::perplexity(&args, &mut out),
         Command::Classify(args) => classify::classify(&args, &mut out),
         Command::Embed(args) => embed::embed(&args, &mut out),
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::train(&args, &mut out),
     };
     let result = result.and_then(|()| Ok(out.flush()?));
     match result {

@@ -20,6 +20,12 @@ impl Progress {
     pub(crate) fn step(&self, steps: usize) {
         self.0.inc(steps as u64);
     }
+
+    /// Says a line that stays, above the bar.
+    #[cfg(feature = "train")]
+    pub(crate) fn line(&self, text: &str) {
+        self.0.println(text);
+    }
 }
 
 impl Drop for Progress {

@@ -1,16 +1,14 @@
 //! `trilane report`: what sparsity and lanes cost and save, as numbers and as plots.
 
-mod plot;
-
 use crate::args::ComputeArgs;
 use crate::error::Error;
 use crate::load::{Model, lanes, read_text};
 use crate::perplexity::documents;
+use crate::plot::{Axis, Curve, chart};
 use crate::progress::bar;
 use crate::sparse::parse_share;
 use crate::table::Table;
 use clap::Args;
-use plot::{Axis, Curve, chart};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;

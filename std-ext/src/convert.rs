@@ -8,6 +8,7 @@ mod plan;
 mod source;
 
 use crate::gguf_writer::{GgufWriter, WriteError, write_atomically};
+use crate::packed_matrix::RowError;
 use matrix::pack;
 use plan::{Plan, Planned};
 use source::Source;
@@ -17,8 +18,7 @@ use trilane_core::digits::Group;
 use trilane_core::gguf::blocks::SUPPORTED;
 use trilane_core::gguf::{Gguf, TensorType};
 use trilane_core::lane::PrecisionLane;
-use trilane_core::model::{LAYOUT_VERSION, keys, parts};
-use trilane_core::quant::QuantError;
+use trilane_core::model::{LAYOUT_VERSION, keys};
 
 /// What to make of a file.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub enum ConvertError {
         /// The row.
         row: usize,
         /// Where in the row.
-        error: QuantError,
+        error: RowError,
     },
     /// A folder's files.
     #[cfg(feature = "hugging-face")]
@@ -184,11 +184,10 @@ fn write(
                 floor: planned.floor,
             };
             if let Some(top) = planned.top {
-                let packed = pack(tensor, top, options.group)?;
-                let parts = packed.parts();
-                report.bytes.1 = parts.iter().map(|(_, bytes)| bytes.len()).sum();
-                report.lanes.clone_from(&packed.lanes);
-                for (suffix, bytes) in parts {
+                let (packed, lanes) = pack(tensor, top, options.group)?;
+                report.bytes.1 = packed.bytes();
+                report.lanes = lanes;
+                for (suffix, bytes) in packed.parts() {
                     data.write_tensor(&format!("{}{suffix}", tensor.name), bytes)?;
                 }
             } else {

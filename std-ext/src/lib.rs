@@ -18,6 +18,7 @@ pub mod mapped;
 pub mod memory;
 #[cfg(feature = "stored")]
 pub mod neuron_cache;
+pub mod packed_matrix;
 mod rows;
 #[cfg(feature = "sparse")]
 pub mod sparse;

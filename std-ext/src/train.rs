@@ -1,16 +1,37 @@
-//! What trains models with candle: a small decoder with fused operations and gradients written out.
+//! What trains models with candle: a small decoder with fused operations and gradients written out, and
+//! layers that are trained as they will be stored.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | [`decoder`] | the llama architecture: its sizes, parameters, and losses of a batch |
 //! | [`attention`] | causal grouped-query attention with rotary positions, one operation |
 //! | [`ops`] | RMS norm, gated activations, cross entropy for each row |
+//! | [`TrainConfig`], [`Trainer`] | a decoder in training: what `trilane train` runs |
+//! | [`BitLinear`], [`fake_quantize`] | quantisation in the forward pass, straight-through gradients |
 //! | [`random`] | random numbers by counter |
 //!
 //! Measured, not Ordered: matrix products come from candle's CPU backend, which chooses its kernels
 //! by the instruction set. With one build on one kind of CPU results are the same to the last bit.
 
 pub mod attention;
+mod bit_linear;
+mod checkpoint;
+mod config;
+mod corpus;
 pub mod decoder;
+mod error;
+mod fake_quantize;
+mod model_file;
 pub mod ops;
+mod optimizer;
 pub mod random;
+mod trainer;
+mod vocabulary;
+
+pub use bit_linear::{BitLinear, BitNetConfig};
+pub use config::{
+    DatasetConfig, ModelConfig, QuantizationConfig, SparsityTarget, Target, TrainConfig,
+};
+pub use error::TrainError;
+pub use fake_quantize::{fake_quantize, fake_quantize_activations};
+pub use trainer::{LaneLoss, Record, StepReport, Trainer};

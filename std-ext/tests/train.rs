@@ -3,7 +3,7 @@
 
 use candle_core::{Device, Error, Result, Tensor, Var};
 use trilane_std::train::attention::Attention;
-use trilane_std::train::decoder::{self, Batch, Config};
+use trilane_std::train::decoder::{self, Batch, Config, Precision};
 use trilane_std::train::ops::{
     Activation, ActiveShare, CrossEntropy, Gated, RmsNorm, exp, from_rows,
 };
@@ -107,8 +107,8 @@ fn weights(config: &Config) -> Result<Vec<Var>> {
 fn losses(config: &Config, weights: &[Var], tokens: &[u32], window: usize) -> Result<Vec<f32>> {
     let weights: Vec<Tensor> = weights.iter().map(|w| w.as_tensor().clone()).collect();
     let targets = tokens.iter().map(|t| (t + 1) % 11).collect();
-    let outcome =
-        decoder::outcome(config, &weights, Batch { window, inputs: tokens.to_vec(), targets })?;
+    let batch = Batch { window, inputs: tokens.to_vec(), targets };
+    let outcome = decoder::outcome(config, &weights, batch, Precision::Float)?;
     let windows = from_rows(&outcome.window_losses()?)?;
     let mean = outcome.loss()?.to_scalar::<f32>()?;
     assert!((windows.iter().sum::<f32>() / windows.len() as f32 - mean).abs() < 1e-5);

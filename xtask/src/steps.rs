@@ -202,7 +202,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "training",
-        about: "lints and tests of the programs that train models",
+        about: "lints and tests of what trains models",
         full: false,
         needs: &[],
         work: Work::Commands(|| {

@@ -17,7 +17,7 @@ pub use assignment::Lanes;
 pub use graduation::{
     GraduationConfig, GraduationDecision, GraduationError, GraduationMetrics, GraduationPolicy,
 };
-pub use nested::{dequantize_row, quantize_nested_row};
+pub use nested::{dequantize_row, fake_quantize_row, quantize_nested_row};
 pub use packed::{
     LaneQuantizer, QuantizedBlock, Quantizer, Quantizer3Bit, Quantizer5Bit, Quantizer7Bit,
 };

@@ -2,7 +2,7 @@
 
 use super::PrecisionLane;
 use crate::digits::{Group, LaneView, units};
-use crate::quant::QuantError;
+use crate::quant::{QuantError, quantize_ternary_row};
 
 /// The code that a lane reads where Bit7 has `code`.
 const fn truncated(lane: PrecisionLane, code: u8) -> u8 {
@@ -77,6 +77,51 @@ pub fn quantize_nested_row(
         }
         if square > 0.0 { (product / square) as f32 } else { 0.0 }
     }))
+}
+
+/// Replaces a row by the weights that `lane` reads of it once it is stored: quantised and read back,
+/// without packing ("fake quantisation"). Float leaves the row as it is.
+///
+/// `w[i] ← row_scale · (group_scale · value(code[i]))`, the product in brackets an exact integer, as
+/// [`dequantize_row`] of the packed row. Training sees these weights in its forward pass, so that what
+/// is exported computes what was trained.
+///
+/// Shapes: `w` and `codes` cols, `group_scales` units(cols) · `group.scales_per_unit()`. Ordered.
+///
+/// # Errors
+/// Those of [`quantize_nested_row`] and [`quantize_ternary_row`].
+///
+/// ```
+/// use trilane_core::{digits::Group, lane::{PrecisionLane, fake_quantize_row}};
+/// let mut row = [0.9, -1.1, 0.1, 0.0];
+/// fake_quantize_row(&mut row, PrecisionLane::Ternary, Group::Row, &mut [0; 4], &mut [])?;
+/// assert_eq!(row, [1.0, -1.0, 0.0, 0.0]);
+/// # Ok::<(), trilane_core::quant::QuantError>(())
+/// ```
+pub fn fake_quantize_row(
+    w: &mut [f32],
+    lane: PrecisionLane,
+    group: Group,
+    codes: &mut [u8],
+    group_scales: &mut [u8],
+) -> Result<(), QuantError> {
+    let scale = match lane {
+        PrecisionLane::Float32 => return Ok(()),
+        PrecisionLane::Ternary => quantize_ternary_row(w, group, codes, group_scales)?,
+        PrecisionLane::Bit3 | PrecisionLane::Bit5 | PrecisionLane::Bit7 => {
+            let scales = quantize_nested_row(w, None, group, codes, group_scales)?;
+            lane.tiers().and_then(|tiers| scales.get(tiers - 1)).copied().unwrap_or(0.0)
+        }
+    };
+    let weights = group.weights().unwrap_or(w.len().max(1));
+    for (g, (w, codes)) in w.chunks_mut(weights).zip(codes.chunks(weights)).enumerate() {
+        let group_scale = group_scales.get(g).map_or(1, |&scale| i32::from(scale));
+        for (w, &code) in w.iter_mut().zip(codes) {
+            let value = lane.step() * i32::from(truncated(lane, code)) - lane.zero();
+            *w = scale * (value * group_scale) as f32;
+        }
+    }
+    Ok(())
 }
 
 /// Row `row` of a view as floats: `row_scale · (group_scale · value)`, the product in brackets an

@@ -1,12 +1,12 @@
 //! Which tensor becomes what.
 
 use super::source::SourceTensor;
-use super::{ConvertError, ConvertOptions, GgufWriter, parts};
+use super::{ConvertError, ConvertOptions, GgufWriter};
 use trilane_core::digits::{Group, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, units};
 use trilane_core::gguf::TensorType;
 use trilane_core::gguf::blocks::is_supported;
 use trilane_core::lane::PrecisionLane;
-use trilane_core::model::TAPS;
+use trilane_core::model::{TAPS, parts};
 
 /// A tensor and what it becomes.
 pub(super) struct Planned<'a> {

@@ -1,6 +1,7 @@
 //! The decoder: llama architecture, tied embeddings.
 
 use super::attention::Attention;
+use super::fake_quantize_activations;
 use super::ops::{Activation, ActiveShare, CrossEntropy, Gated, RmsNorm};
 use super::random;
 use candle_core::{Device, Error, Result, Tensor};
@@ -145,31 +146,54 @@ impl Outcome {
     }
 }
 
+/// What the inputs of the matrices are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Floats.
+    Float,
+    /// Floats rounded as the engine rounds them, gradients straight through
+    /// ([`fake_quantize_activations`]).
+    Int8,
+}
+
 /// Losses and active share of a batch, at these weights: one tensor for each of [`params`].
 ///
 /// # Errors
 /// When heads are not 8, 16, 32 or 64 wide, the batch is no whole windows, a token is beyond the
 /// vocabulary, or a weight has another shape.
-pub fn outcome(config: &Config, weights: &[Tensor], batch: Batch) -> Result<Outcome> {
+pub fn outcome(
+    config: &Config,
+    weights: &[Tensor],
+    batch: Batch,
+    precision: Precision,
+) -> Result<Outcome> {
     let expected = SHARED_PARAMS + config.layers * LAYER_PARAMS;
     if weights.len() != expected || config.heads == 0 {
         let found = weights.len();
         return Err(Error::Msg(format!("a decoder of {expected} parameters, found {found}")));
     }
     match config.head_dim() {
-        8 => forward::<8>(config, weights, batch),
-        16 => forward::<16>(config, weights, batch),
-        32 => forward::<32>(config, weights, batch),
-        64 => forward::<64>(config, weights, batch),
+        8 => forward::<8>(config, weights, batch, precision),
+        16 => forward::<16>(config, weights, batch, precision),
+        32 => forward::<32>(config, weights, batch, precision),
+        64 => forward::<64>(config, weights, batch, precision),
         width => Err(Error::Msg(format!("heads of 8, 16, 32 or 64, found {width}"))),
     }
 }
 
-fn forward<const D: usize>(config: &Config, weights: &[Tensor], batch: Batch) -> Result<Outcome> {
+fn forward<const D: usize>(
+    config: &Config,
+    weights: &[Tensor],
+    batch: Batch,
+    precision: Precision,
+) -> Result<Outcome> {
     let Batch { window, inputs, targets } = batch;
     let attention = Attention::<D>::new(config.heads, config.kv_heads, window, config.rope_base)?;
     let norm = |x: &Tensor, w: &Tensor| x.apply_op2(w, RmsNorm { eps: config.norm_eps });
-    let linear = |x: &Tensor, w: &Tensor| x.matmul(&w.t()?);
+    let linear = |x: &Tensor, w: &Tensor| match precision {
+        Precision::Float => x.matmul(&w.t()?),
+        Precision::Int8 => fake_quantize_activations(x)?.matmul(&w.t()?),
+    };
     let rows = inputs.len();
     let inputs = Tensor::from_vec(inputs, rows, &Device::Cpu)?;
     let embedding = &weights[0];

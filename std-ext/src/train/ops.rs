@@ -107,7 +107,8 @@ impl CustomOp2 for RmsNorm {
 }
 
 /// The function of the gate in a feed-forward block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Activation {
     /// `x·σ(x)`.
     Silu,

@@ -3,7 +3,7 @@
 use super::{Gradient, Params, Task, Validation};
 use crate::Result;
 use candle_core::{Device, Tensor, Var};
-use trilane_std::train::decoder::{self, Batch, Config, Outcome, Param};
+use trilane_std::train::decoder::{self, Batch, Config, Outcome, Param, Precision};
 use trilane_std::train::ops::{Activation, from_rows};
 use trilane_std::train::random;
 
@@ -68,7 +68,7 @@ impl Transformer {
         let weights: Vec<Tensor> = weights
             .map(|(p, w)| Tensor::from_slice(w, p.shape.as_slice(), &Device::Cpu))
             .collect::<candle_core::Result<_>>()?;
-        Ok(decoder::outcome(&self.config, &weights, batch)?)
+        Ok(decoder::outcome(&self.config, &weights, batch, Precision::Float)?)
     }
 }
 
@@ -103,7 +103,8 @@ impl Task for Transformer {
             .map(|(p, w)| Var::from_slice(w, p.shape.as_slice(), &Device::Cpu))
             .collect::<candle_core::Result<_>>()?;
         let tensors: Vec<Tensor> = leaves.iter().map(|v| v.as_tensor().clone()).collect();
-        let outcome = decoder::outcome(&self.config, &tensors, self.windows(samples))?;
+        let outcome =
+            decoder::outcome(&self.config, &tensors, self.windows(samples), Precision::Float)?;
         let losses = outcome.window_losses()?;
         let weights = Tensor::from_slice(weights, weights.len(), &Device::Cpu)?;
         let grads = (&losses * weights)?.sum_all()?.backward()?;

@@ -2,8 +2,8 @@
 //!
 //! Written out, because its moments belong in the checkpoint.
 
+use super::decoder::Param;
 use std::f64::consts::PI;
-use trilane_std::train::decoder::Param;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.95;
@@ -11,16 +11,16 @@ const EPSILON: f32 = 1e-8;
 
 /// Warmup, then half a cosine from `peak` to `floor`.
 #[derive(Clone, Debug)]
-pub(crate) struct Schedule {
-    pub(crate) peak: f64,
-    pub(crate) floor: f64,
-    pub(crate) warmup: usize,
-    pub(crate) steps: usize,
+pub(super) struct Schedule {
+    pub(super) peak: f64,
+    pub(super) floor: f64,
+    pub(super) warmup: usize,
+    pub(super) steps: usize,
 }
 
 impl Schedule {
     /// The learning rate of `step`, counted from 0.
-    pub(crate) fn rate(&self, step: usize) -> f64 {
+    pub(super) fn rate(&self, step: usize) -> f64 {
         if step < self.warmup {
             return self.peak * (step + 1) as f64 / self.warmup as f64;
         }
@@ -31,21 +31,22 @@ impl Schedule {
 }
 
 /// First and second moments of every parameter.
-pub(crate) struct AdamW {
-    pub(crate) first: Vec<Vec<f32>>,
-    pub(crate) second: Vec<Vec<f32>>,
+#[derive(Debug)]
+pub(super) struct AdamW {
+    pub(super) first: Vec<Vec<f32>>,
+    pub(super) second: Vec<Vec<f32>>,
     decay: f64,
 }
 
 impl AdamW {
     /// Zero moments; `decay` is applied to matrices only.
-    pub(crate) fn new(params: &[Param], decay: f64) -> Self {
+    pub(super) fn new(params: &[Param], decay: f64) -> Self {
         let zeros: Vec<_> = params.iter().map(|p| vec![0.0; p.len()]).collect();
         Self { first: zeros.clone(), second: zeros, decay }
     }
 
     /// One update of `values`; `step` counts from 0.
-    pub(crate) fn update(
+    pub(super) fn update(
         &mut self,
         params: &[Param],
         values: &mut [Vec<f32>],
@@ -74,7 +75,7 @@ impl AdamW {
 
 /// Scales the gradients so that their joint norm is at most `limit`; gives the norm
 /// they had.
-pub(crate) fn clip(grads: &mut [Vec<f32>], limit: f64) -> f64 {
+pub(super) fn clip(grads: &mut [Vec<f32>], limit: f64) -> f64 {
     let square = |g: &Vec<f32>| g.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
     let norm = grads.iter().map(square).sum::<f64>().sqrt();
     if norm > limit {

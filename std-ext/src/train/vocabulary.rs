@@ -1,4 +1,4 @@
-//! A 512-entry vocabulary in the SentencePiece manner, and its encoder.
+//! A vocabulary learned from a text, in the SentencePiece manner, and its encoder.
 //!
 //! Ids: 0 `<unk>`, 1 `<s>`, 2 `</s>`, 3..=258 the bytes `<0x00>`..`<0xFF>`, then
 //! the single characters of the text in code-point order, then the merges in the
@@ -12,11 +12,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 /// The id of the token every window starts with.
-pub(crate) const BOS: u32 = 1;
+pub(super) const BOS: u32 = 1;
 
 /// The kinds of token, with the numbers GGUF gives them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TokenType {
+pub(super) enum TokenType {
     /// A piece of text.
     Normal = 1,
     /// Stands for anything that cannot be encoded.
@@ -28,10 +28,11 @@ pub(crate) enum TokenType {
 }
 
 /// The vocabulary: three columns of equal length.
-pub(crate) struct Vocabulary {
-    pub(crate) pieces: Vec<String>,
-    pub(crate) scores: Vec<f32>,
-    pub(crate) types: Vec<TokenType>,
+#[derive(Debug)]
+pub(super) struct Vocabulary {
+    pub(super) pieces: Vec<String>,
+    pub(super) scores: Vec<f32>,
+    pub(super) types: Vec<TokenType>,
     ids: HashMap<String, u32>,
 }
 
@@ -41,7 +42,7 @@ impl Vocabulary {
     /// Each round encodes every distinct word with the pieces known so far and adds
     /// the most frequent concatenation of two neighbours; of equals, the first in
     /// byte order.
-    pub(crate) fn train(text: &str, size: usize) -> Self {
+    pub(super) fn train(text: &str, size: usize) -> Self {
         let text = text.replace(' ', "▁");
         let mut words = BTreeMap::<&str, u64>::new();
         for word in words_of(&text) {
@@ -80,12 +81,12 @@ impl Vocabulary {
     }
 
     /// How many entries there are.
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.pieces.len()
     }
 
     /// The ids of `text`, without a begin token.
-    pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
+    pub(super) fn encode(&self, text: &str) -> Vec<u32> {
         let text = text.replace(' ', "▁");
         let mut known = HashMap::<&str, Vec<u32>>::new();
         let mut ids = Vec::new();

@@ -4,17 +4,17 @@ use plotters::prelude::*;
 use std::error::Error;
 
 /// A named curve; values that are not finite are left out.
-pub(super) struct Curve {
-    pub(super) name: String,
-    pub(super) points: Vec<(f64, f64)>,
+pub(crate) struct Curve {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
 /// An axis.
 #[derive(Clone, Copy)]
-pub(super) struct Axis {
-    pub(super) text: &'static str,
+pub(crate) struct Axis {
+    pub(crate) text: &'static str,
     /// Whether it begins at 0 rather than at the smallest value.
-    pub(super) from_zero: bool,
+    pub(crate) from_zero: bool,
 }
 
 impl Axis {
@@ -39,7 +39,7 @@ const COLOURS: [RGBColor; 7] = [
 ];
 
 /// Draws curves, their names in a legend.
-pub(super) fn chart(
+pub(crate) fn chart(
     title: &str,
     x: Axis,
     y: Axis,

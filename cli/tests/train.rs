@@ -1,0 +1,83 @@
+//! `trilane train`: settings, the files it leaves, going on.
+
+#![cfg(feature = "train")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs;
+use support::{Folder, fail, succeed};
+
+/// A run of a second: a decoder of 7,000 weights on a text that repeats itself.
+fn settings(folder: &Folder, more: &str) -> String {
+    let line = "to be, or not to be, that is the question: whether tis nobler in the mind\n";
+    let text = folder.write("text.txt", line.repeat(60));
+    let out = folder.path("out");
+    let yaml = format!(
+        "model: {{ vocab_size: 290, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, \
+         num_attention_heads: 2, num_key_value_heads: 1, max_position_embeddings: 32 }}\n\
+         dataset: {{ path: {text:?} }}\noutput_dir: {out:?}\nsequence_len: 16\nmax_steps: 20\n\
+         eval_steps: 10\nquantization: {{ target: ternary, start: 0.5 }}\n{more}",
+    );
+    folder.write("train.yaml", yaml)
+}
+
+#[test]
+fn a_run_leaves_a_model_that_converts_and_runs_and_goes_on_where_it_ended() {
+    let folder = Folder::new();
+    let settings = settings(&folder, "");
+    let first = succeed(["train", &settings]);
+    assert!(first.contains("step 20: training "), "{first}");
+    assert!(first.contains("whole validation  float "), "{first}");
+    let model = folder.path("out/model.gguf");
+    let bytes = fs::read(&model).unwrap();
+    let log = fs::read_to_string(folder.path("out/log.csv")).unwrap();
+    assert!(
+        log.starts_with("step,training,float,float active,ternary,ternary active\n10,"),
+        "{log}"
+    );
+    assert!(fs::read_to_string(folder.path("out/loss.svg")).unwrap().contains("</svg>"));
+    let again = succeed(["train", &settings]);
+    assert!(again.contains("continuing after step 20"), "{again}");
+    assert_eq!(fs::read(&model).unwrap(), bytes);
+
+    let ternary = folder.path("ternary.gguf");
+    succeed(["convert", &model, &ternary, "--lane", "ternary", "--keep", "token_embd*=bit7"]);
+    succeed(["run", &ternary, "--prompt", "to be", "--tokens", "4"]);
+
+    // Its own model is a base to go on from.
+    let fine = format!("output_dir: {:?}\nbase_model: {ternary:?}\n", folder.path("fine"));
+    let text = fs::read_to_string(&settings).unwrap();
+    let kept = text.lines().filter(|l| !l.starts_with("output_dir"));
+    let fine = kept.map(|l| format!("{l}\n")).collect::<String>() + &fine;
+    let fine = succeed(["train", &folder.write("fine.yaml", fine)]);
+    assert!(fine.contains("step 20: training "), "{fine}");
+}
+
+#[test]
+fn wrong_settings_are_named_and_nothing_is_written() {
+    let folder = Folder::new();
+    for (more, expected) in [
+        ("sequence_length: 3\n", "sequence_length"),
+        ("micro_batch_size: 0\n", "micro_batch_size: expected 1 to "),
+        ("learning_rate: .nan\n", "learning_rate: expected "),
+        ("sparsity: { target: 0.5 }\n", "expected hidden_act relu2"),
+        ("seed: minus one\n", "line 8 column 7"),
+    ] {
+        let settings = settings(&folder, more);
+        fail(3, &[expected], ["train", &settings]);
+        assert_eq!(folder.names(), ["text.txt", "train.yaml"], "{more}");
+    }
+    let settings = settings(&folder, "base_model: nothing.gguf\n");
+    fail(4, &["nothing.gguf"], ["train", &settings]);
+    fail(4, &["missing.yaml"], ["train", &folder.path("missing.yaml")]);
+    fail(2, &["--example"], ["train"]);
+}
+
+/// The file that explains the settings can be read.
+#[test]
+fn the_example_is_a_file_of_settings() {
+    let folder = Folder::new();
+    let example = folder.write("example.yaml", succeed(["train", "--example"]));
+    fail(4, &["tinyshakespeare.txt"], ["train", &example]);
+}

@@ -1,0 +1,581 @@
+//! A decoder in training: steps, evaluations, checkpoints.
+
+use super::checkpoint::{self, State};
+use super::config::{Target, TrainConfig};
+use super::corpus::Corpus;
+use super::decoder::{Config, Outcome, Param, Precision, outcome};
+use super::model_file::{self, Origin, Start};
+use super::ops::{Activation, from_rows};
+use super::optimizer::{self, AdamW, Schedule};
+use super::{TrainError, random};
+use candle_core::{Device, Tensor, Var};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use trilane_core::digits::{Group, units};
+use trilane_core::lane::{PrecisionLane, fake_quantize_row};
+
+/// Intermediate evaluations read one validation window of so many.
+const EVALUATION_STRIDE: usize = 6;
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// Steps done.
+    pub step: usize,
+    /// The mean loss of its windows, in nats per token.
+    pub loss: f32,
+    /// The norm of the gradient before clipping.
+    pub norm: f64,
+    /// The learning rate.
+    pub rate: f64,
+}
+
+/// The validation loss at one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LaneLoss {
+    /// The lane, by its name.
+    #[serde(with = "lane_name")]
+    pub lane: PrecisionLane,
+    /// Nats per token.
+    pub loss: f64,
+    /// Share of the gates above zero.
+    pub active: f64,
+}
+
+/// An evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Steps done.
+    pub step: usize,
+    /// The mean loss of the steps since the last one.
+    pub training: f64,
+    /// The validation loss at every lane that is trained for.
+    pub validation: Vec<LaneLoss>,
+}
+
+impl Record {
+    /// The mean over the quantised lanes, or the loss of the floats where there are none.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        let quantised = self.validation.iter().filter(|l| l.lane != PrecisionLane::Float32);
+        let count = quantised.clone().count();
+        match count {
+            0 => self.validation.first().map_or(f64::INFINITY, |l| l.loss),
+            _ => quantised.map(|l| l.loss).sum::<f64>() / count as f64,
+        }
+    }
+}
+
+/// A decoder in training.
+///
+/// The result depends on the settings alone: not on the number of threads, nor on where a run was
+/// stopped and resumed. It is Measured: another kind of CPU gives slightly different weights, since
+/// candle chooses its matrix products by the instruction set.
+#[derive(Debug)]
+pub struct Trainer {
+    config: TrainConfig,
+    decoder: Config,
+    origin: Origin,
+    params: Vec<Param>,
+    corpus: Corpus,
+    schedule: Schedule,
+    adam: AdamW,
+    values: Vec<Vec<f32>>,
+    best_values: Vec<Vec<f32>>,
+    best: f64,
+    step: usize,
+    /// Sum of the losses since the last evaluation.
+    losses: f64,
+    history: Vec<Record>,
+}
+
+impl Trainer {
+    /// Reads the text and the base model, or makes a new one, and goes on from the checkpoint in the
+    /// output folder if there is one.
+    ///
+    /// # Errors
+    /// [`TrainError::Argument`] for a setting out of range, [`TrainError::File`] for a file that cannot
+    /// be used, [`TrainError::Data`] for a text too short.
+    pub fn open(config: TrainConfig) -> Result<Self, TrainError> {
+        config.validate()?;
+        let path = &config.dataset.path;
+        let text = fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
+        let share = config.dataset.val_set_size;
+        let initial = |params: &[Param]| {
+            let seeds = params.iter().zip(0_u64..);
+            seeds.map(|(p, i)| p.init(random::bits(config.seed, i))).collect()
+        };
+        let start = match &config.base_model {
+            Some(base) => {
+                fs::metadata(base).map_err(|e| TrainError::io(base, e))?;
+                model_file::base(base, &text, share)?
+            }
+            None => model_file::new(&config.model, &text, share, initial)?,
+        };
+        let Start { origin, mut decoder, params, values, corpus } = start;
+        decoder.activation = config.hidden_act.unwrap_or(decoder.activation);
+        let window = config.sequence_len;
+        if window > decoder.context {
+            let expected = format!("sequence_len of at most {}", decoder.context);
+            return Err(TrainError::Data { expected, found: window.to_string() });
+        }
+        if config.sparsity.is_some() && decoder.activation != Activation::Relu2 {
+            let expected = "hidden_act relu2 where sparsity is set".to_string();
+            return Err(TrainError::Data { expected, found: decoder.activation.to_string() });
+        }
+        for (part, tokens) in [("training", &corpus.training), ("validation", &corpus.validation)] {
+            if tokens.len() < window {
+                let expected = format!("a window of {window} tokens for {part}");
+                return Err(TrainError::Data { expected, found: tokens.len().to_string() });
+            }
+        }
+        let schedule = Schedule {
+            peak: config.learning_rate,
+            floor: config.learning_rate / 20.0,
+            warmup: config.warmup_steps.min(config.max_steps / 10),
+            steps: config.max_steps,
+        };
+        let adam = AdamW::new(&params, config.weight_decay);
+        let best_values = values.clone();
+        let mut trainer = Self {
+            config,
+            decoder,
+            origin,
+            params,
+            corpus,
+            schedule,
+            adam,
+            values,
+            best_values,
+            best: f64::INFINITY,
+            step: 0,
+            losses: 0.0,
+            history: Vec::new(),
+        };
+        trainer.resume()?;
+        Ok(trainer)
+    }
+
+    /// Weights of the model.
+    #[must_use]
+    pub fn weights(&self) -> usize {
+        self.params.iter().map(Param::len).sum()
+    }
+
+    /// Tokens of the training and of the validation part.
+    #[must_use]
+    pub fn tokens(&self) -> (usize, usize) {
+        (self.corpus.training.len(), self.corpus.validation.len())
+    }
+
+    /// Steps done.
+    #[must_use]
+    pub fn steps_done(&self) -> usize {
+        self.step
+    }
+
+    /// Evaluations until now.
+    #[must_use]
+    pub fn history(&self) -> &[Record] {
+        &self.history
+    }
+
+    /// Where the model is written.
+    #[must_use]
+    pub fn model_path(&self) -> PathBuf {
+        self.config.output_dir.join("model.gguf")
+    }
+
+    /// One step of the optimiser.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`] when loss or gradient is no longer finite, [`TrainError::Candle`].
+    pub fn train_step(&mut self) -> Result<StepReport, TrainError> {
+        let step = self.step;
+        let rate = self.schedule.rate(step);
+        let (loss, mut gradients) = self.gradient(step)?;
+        let norm = optimizer::clip(&mut gradients, self.config.max_grad_norm);
+        if !loss.is_finite() || !norm.is_finite() {
+            return Err(TrainError::Diverged { step: step + 1, loss, norm });
+        }
+        self.adam.update(&self.params, &mut self.values, &gradients, step, rate);
+        self.step += 1;
+        self.losses += f64::from(loss);
+        Ok(StepReport { step: self.step, loss, norm, rate })
+    }
+
+    /// Whether an evaluation is due after the last step.
+    #[must_use]
+    pub fn is_evaluation_due(&self) -> bool {
+        self.step.is_multiple_of(self.config.eval_steps) || self.step == self.config.max_steps
+    }
+
+    /// Evaluates, keeps the weights if they are the best, writes model and checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::File`] when one cannot be written, [`TrainError::Candle`].
+    pub fn evaluate(&mut self) -> Result<&Record, TrainError> {
+        let steps = self.step - self.history.last().map_or(0, |record| record.step);
+        let training = self.losses / steps.max(1) as f64;
+        let validation = self.validation(&self.values, EVALUATION_STRIDE)?;
+        let record = Record { step: self.step, training, validation };
+        if record.mean() < self.best {
+            self.best = record.mean();
+            self.best_values.clone_from(&self.values);
+            self.export()?;
+        }
+        self.losses = 0.0;
+        self.history.push(record);
+        self.save()?;
+        self.history.last().ok_or_else(|| TrainError::Missing { name: "evaluation".into() })
+    }
+
+    /// The validation loss of the best weights, over every window.
+    ///
+    /// # Errors
+    /// [`TrainError::Candle`].
+    pub fn final_validation(&self) -> Result<Vec<LaneLoss>, TrainError> {
+        self.validation(&self.best_values, 1)
+    }
+
+    /// Loss and gradients of a step: the mean of its micro-batches, each at its lane. They run side by
+    /// side, and are summed in their order.
+    fn gradient(&self, step: usize) -> Result<(f32, Vec<Vec<f32>>), TrainError> {
+        let batches = self.config.gradient_accumulation_steps;
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(batches);
+        let mut sum: Option<(f32, Vec<Vec<f32>>)> = None;
+        for first in (0..batches).step_by(threads) {
+            let wave = first..batches.min(first + threads);
+            let results = thread::scope(|scope| {
+                let tasks: Vec<_> =
+                    wave.map(|i| scope.spawn(move || self.micro_batch(step, i))).collect();
+                tasks.into_iter().map(|task| task.join()).collect::<Vec<_>>()
+            });
+            for result in results {
+                let (loss, gradients) = result.map_err(|_| TrainError::Thread)??;
+                let Some((all_loss, all)) = &mut sum else {
+                    sum = Some((loss, gradients));
+                    continue;
+                };
+                *all_loss += loss;
+                let pairs = all.iter_mut().flatten().zip(gradients.iter().flatten());
+                pairs.for_each(|(a, b)| *a += b);
+            }
+        }
+        let (mut loss, mut gradients) = sum.ok_or(TrainError::Thread)?;
+        let share = (batches as f32).recip();
+        loss *= share;
+        gradients.iter_mut().flatten().for_each(|g| *g *= share);
+        Ok((loss, gradients))
+    }
+
+    fn micro_batch(&self, step: usize, index: usize) -> Result<(f32, Vec<Vec<f32>>), TrainError> {
+        let config = &self.config;
+        let lane = self.lane(step, index);
+        let leaves = self.params.iter().zip(self.at_lane(&self.values, lane)?);
+        let leaves: Vec<Var> = leaves
+            .map(|(p, w)| Var::from_vec(w, p.shape.as_slice(), &Device::Cpu))
+            .collect::<candle_core::Result<_>>()?;
+        let weights: Vec<Tensor> = leaves.iter().map(|v| v.as_tensor().clone()).collect();
+        let number = config.gradient_accumulation_steps * step + index;
+        let (sequences, window) = (config.micro_batch_size, config.sequence_len);
+        let batch = self.corpus.draw(!config.seed, number, sequences, window);
+        let outcome = outcome(&self.decoder, &weights, batch, self.precision(lane))?;
+        let loss = outcome.loss()?;
+        let gradients = match &config.sparsity {
+            Some(sparsity) => {
+                let excess = (&outcome.active - self.allowed(sparsity.target, step))?.relu()?;
+                (&loss + (excess.sqr()? * (0.5 * sparsity.penalty))?)?.backward()?
+            }
+            None => loss.backward()?,
+        };
+        let gradients = self.params.iter().zip(&leaves).map(|(param, leaf)| {
+            let missing = || TrainError::Missing { name: param.name.clone() };
+            Ok(from_rows(gradients.get(leaf).ok_or_else(missing)?)?)
+        });
+        Ok((loss.to_scalar::<f32>()?, gradients.collect::<Result<_, TrainError>>()?))
+    }
+
+    /// Steps in floats, before the quantiser joins.
+    fn float_steps(&self) -> f64 {
+        self.config.quantization.start * self.config.max_steps as f64
+    }
+
+    /// The lane of a micro-batch.
+    fn lane(&self, step: usize, index: usize) -> PrecisionLane {
+        if (step as f64) < self.float_steps() {
+            return PrecisionLane::Float32;
+        }
+        match self.config.quantization.target {
+            Target::Float => PrecisionLane::Float32,
+            Target::Ternary => PrecisionLane::Ternary,
+            Target::Nested if index.is_multiple_of(2) => PrecisionLane::Bit3,
+            Target::Nested if step.is_multiple_of(2) => PrecisionLane::Bit7,
+            Target::Nested => PrecisionLane::Bit5,
+        }
+    }
+
+    /// What the activations of a forward pass are.
+    fn precision(&self, lane: PrecisionLane) -> Precision {
+        match lane {
+            PrecisionLane::Float32 => Precision::Float,
+            _ if self.config.quantization.activations => Precision::Int8,
+            _ => Precision::Float,
+        }
+    }
+
+    /// The share of the neurons that may be active in a step without a penalty.
+    fn allowed(&self, target: f64, step: usize) -> f64 {
+        let progress = (step as f64 / self.float_steps().max(1.0)).min(1.0);
+        1.0 - target * 0.5 * (1.0 + progress)
+    }
+
+    /// The values that a lane's forward pass reads, one vector per parameter. The gradient with
+    /// respect to them is applied to the floats behind: it goes straight through the quantiser.
+    fn at_lane(
+        &self,
+        values: &[Vec<f32>],
+        lane: PrecisionLane,
+    ) -> Result<Vec<Vec<f32>>, TrainError> {
+        let group = match self.config.quantization.group_size {
+            64 => Group::G64,
+            _ => Group::G32,
+        };
+        let mut all = values.to_vec();
+        for (param, values) in self.params.iter().zip(&mut all) {
+            let Some(cols) = param.matrix_cols() else { continue };
+            let lane = match lane {
+                PrecisionLane::Ternary if param.name.starts_with("token_embd") => {
+                    PrecisionLane::Bit7
+                }
+                lane => lane,
+            };
+            let mut codes = vec![0; cols];
+            let mut scales = vec![0; units(cols) * group.scales_per_unit()];
+            for row in values.chunks_exact_mut(cols) {
+                fake_quantize_row(row, lane, group, &mut codes, &mut scales)?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// The lanes that are trained for, floats first.
+    fn lanes(&self) -> &'static [PrecisionLane] {
+        use PrecisionLane::{Bit3, Bit5, Bit7, Float32, Ternary};
+        match self.config.quantization.target {
+            Target::Float => &[Float32],
+            Target::Nested => &[Float32, Bit7, Bit5, Bit3],
+            Target::Ternary => &[Float32, Ternary],
+        }
+    }
+
+    /// Validation losses, over one window of every `stride`.
+    fn validation(&self, values: &[Vec<f32>], stride: usize) -> Result<Vec<LaneLoss>, TrainError> {
+        let results = thread::scope(|scope| {
+            let task = |&lane| scope.spawn(move || self.validation_at(values, lane, stride));
+            let tasks: Vec<_> = self.lanes().iter().map(task).collect();
+            tasks.into_iter().map(|task| task.join()).collect::<Vec<_>>()
+        });
+        results.into_iter().map(|result| result.map_err(|_| TrainError::Thread)?).collect()
+    }
+
+    fn validation_at(
+        &self,
+        values: &[Vec<f32>],
+        lane: PrecisionLane,
+        stride: usize,
+    ) -> Result<LaneLoss, TrainError> {
+        let weights = self.params.iter().zip(self.at_lane(values, lane)?);
+        let weights: Vec<Tensor> = weights
+            .map(|(p, w)| Tensor::from_vec(w, p.shape.as_slice(), &Device::Cpu))
+            .collect::<candle_core::Result<_>>()?;
+        let (mut sum, mut active_sum, mut count) = (0.0, 0.0, 0.0);
+        let (sequences, window) = (self.config.micro_batch_size, self.config.sequence_len);
+        for batch in self.corpus.validate(sequences, window, stride) {
+            let tokens = batch.targets.len() as f64;
+            let Outcome { losses, active, .. } =
+                outcome(&self.decoder, &weights, batch, self.precision(lane))?;
+            let losses = losses.to_vec1::<f32>()?;
+            sum += losses.iter().map(|&l| f64::from(l)).sum::<f64>();
+            active_sum += f64::from(active.to_scalar::<f32>()?) * tokens;
+            count += tokens;
+        }
+        Ok(LaneLoss { lane, loss: sum / count, active: active_sum / count })
+    }
+
+    fn export(&self) -> Result<(), TrainError> {
+        let path = self.model_path();
+        let folder = &self.config.output_dir;
+        fs::create_dir_all(folder).map_err(|e| TrainError::io(folder, e))?;
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let values = &self.best_values;
+        model_file::write(&path, &self.origin, &name, &self.decoder, &self.params, values)
+    }
+
+    fn checkpoint_path(&self) -> PathBuf {
+        self.config.output_dir.join("checkpoint.bin")
+    }
+
+    /// Everything that the weights depend on; what may change when a run is resumed is left out.
+    fn settings(&self) -> String {
+        let TrainConfig { output_dir: _, dataset, .. } = &self.config;
+        let config = TrainConfig { output_dir: PathBuf::new(), ..self.config.clone() };
+        let (training, validation) = self.tokens();
+        format!("{config:?} of {} with {training} and {validation} tokens", dataset.path.display())
+    }
+
+    /// Writes the checkpoint, from which [`open`](Self::open) goes on with the same bits.
+    ///
+    /// # Errors
+    /// [`TrainError::File`].
+    pub fn save(&self) -> Result<(), TrainError> {
+        let state = State {
+            settings: self.settings(),
+            step: self.step,
+            best: self.best.to_bits(),
+            losses: self.losses.to_bits(),
+            history: self.history.clone(),
+        };
+        let tensors = [&self.values[..], &self.adam.first, &self.adam.second, &self.best_values];
+        fs::create_dir_all(&self.config.output_dir)
+            .map_err(|e| TrainError::io(&self.config.output_dir, e))?;
+        checkpoint::save(&self.checkpoint_path(), &state, &tensors)
+    }
+
+    fn resume(&mut self) -> Result<(), TrainError> {
+        let (path, settings) = (self.checkpoint_path(), self.settings());
+        let AdamW { first, second, .. } = &mut self.adam;
+        let mut tensors = [&mut self.values, first, second, &mut self.best_values];
+        if let Some(state) = checkpoint::load(&path, &settings, &mut tensors)? {
+            self.step = state.step;
+            self.best = f64::from_bits(state.best);
+            self.losses = f64::from_bits(state.losses);
+            self.history = state.history;
+        }
+        Ok(())
+    }
+}
+
+/// A lane by its name.
+mod lane_name {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+    use trilane_core::lane::PrecisionLane;
+
+    pub(super) fn serialize<S: Serializer>(
+        lane: &PrecisionLane,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        out.serialize_str(lane.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<PrecisionLane, D::Error> {
+        let name = String::deserialize(from)?;
+        let unknown = || de::Error::custom(format!("{name} is no lane"));
+        PrecisionLane::from_name(&name).ok_or_else(unknown)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::super::{DatasetConfig, ModelConfig, QuantizationConfig};
+    use super::*;
+
+    /// Settings of a run of milliseconds, in a folder of its own.
+    fn settings(name: &str, target: Target) -> TrainConfig {
+        let folder = std::env::temp_dir().join(format!("trilane-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("text.txt");
+        fs::write(&path, "no man is an island, entire of itself; ".repeat(60)).unwrap();
+        let model = ModelConfig {
+            vocab_size: 280,
+            hidden_size: 16,
+            intermediate_size: 24,
+            num_hidden_layers: 1,
+            num_attention_heads: 2,
+            num_key_value_heads: 1,
+            max_position_embeddings: 16,
+        };
+        TrainConfig {
+            base_model: None,
+            model,
+            hidden_act: None,
+            dataset: DatasetConfig { path, val_set_size: 0.2 },
+            output_dir: folder.join("out"),
+            sequence_len: 16,
+            micro_batch_size: 1,
+            gradient_accumulation_steps: 3,
+            max_steps: 8,
+            eval_steps: 4,
+            learning_rate: 5e-3,
+            warmup_steps: 100,
+            weight_decay: 0.1,
+            max_grad_norm: 1.0,
+            seed: 7,
+            quantization: QuantizationConfig { target, start: 0.25, ..Default::default() },
+            sparsity: None,
+        }
+    }
+
+    fn run(trainer: &mut Trainer, to: usize) {
+        while trainer.step < to {
+            trainer.train_step().unwrap();
+            if trainer.is_evaluation_due() {
+                trainer.evaluate().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one() {
+        for target in [Target::Nested, Target::Ternary] {
+            let whole = settings(&format!("whole-{target:?}"), target);
+            let mut trainer = Trainer::open(whole.clone()).unwrap();
+            run(&mut trainer, 8);
+            let first = trainer.history[0].training;
+            assert!(trainer.history[1].training < first, "{:?}", trainer.history);
+
+            let stopped = TrainConfig { output_dir: whole.output_dir.join("stopped"), ..whole };
+            let mut second = Trainer::open(stopped.clone()).unwrap();
+            run(&mut second, 5);
+            second.save().unwrap();
+            let mut second = Trainer::open(stopped.clone()).unwrap();
+            assert_eq!((second.step, second.history.len()), (5, 1));
+            run(&mut second, 8);
+            assert_eq!(second.values, trainer.values);
+            assert_eq!(second.best_values, trainer.best_values);
+            assert_eq!(second.history, trainer.history);
+
+            let other = TrainConfig { seed: 8, ..stopped.clone() };
+            let error = Trainer::open(other).unwrap_err().to_string();
+            assert!(error.contains("other settings"), "{error}");
+            let path = second.checkpoint_path();
+            let bytes = fs::read(&path).unwrap();
+            for (bytes, expected) in [
+                (&bytes[..bytes.len() - 2], "cut short"),
+                (&[&bytes[..], &[0]].concat(), "longer"),
+                (b"TLTRAIN1", "no checkpoint of this version"),
+            ] {
+                fs::write(&path, bytes).unwrap();
+                let error = Trainer::open(stopped.clone()).unwrap_err().to_string();
+                assert!(error.contains(expected), "{error}");
+            }
+            fs::remove_dir_all(stopped.dataset.path.parent().unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_run_that_diverges_says_so() {
+        let config = TrainConfig { learning_rate: 100.0, ..settings("diverges", Target::Float) };
+        let mut trainer = Trainer::open(config).unwrap();
+        trainer.values[0].fill(f32::INFINITY);
+        let error = trainer.train_step().unwrap_err().to_string();
+        assert!(error.starts_with("step 1: loss "), "{error}");
+        fs::remove_dir_all(trainer.config.dataset.path.parent().unwrap()).unwrap();
+    }
+}
