@@ -11,6 +11,7 @@
 //! | [`nn`] | linear layers, norms, rotary positions, attention with a cache, short convolutions, gated blocks |
 //! | [`gguf`] | GGUF files, read in place |
 //! | [`model`] | the decoder of llama and LFM2, the perceptron, tokenizer, sampler and digests |
+//! | [`train`] | compression and accumulation of gradients, loss scaling, bfloat16 |
 //! | [`pi`] | calibration, dither, drift, angles and schedules from π, each with its figure |
 //!
 //! **Memory** is the caller's: types borrow, and say how much scratch they need in a `const fn` or
@@ -45,3 +46,4 @@ pub mod model;
 pub mod nn;
 pub mod pi;
 pub mod quant;
+pub mod train;
