@@ -26,14 +26,17 @@ pub(super) enum Precision {
 }
 
 /// Calls `take(place, index)` for the k largest of the magnitudes, in the order of their indices;
-/// of equal ones the first. k is at least 1 and at most the number of magnitudes. Exact.
+/// of equal ones those from index `start` on, then those from 0. k is at least 1 and at most the number
+/// of magnitudes. Exact.
 ///
 /// A radix select: eight bits at a time, from the highest, the counts of all digits say which digit
-/// the k-th largest has. Four passes ([`Precision::Coarse`]: two) and one that takes.
+/// the k-th largest has. Four passes ([`Precision::Coarse`]: two), one that counts equal ones from
+/// `start` on, and one that takes.
 pub(super) fn largest<M: Magnitudes + ?Sized>(
     magnitudes: &M,
     k: usize,
     precision: Precision,
+    start: usize,
     mut take: impl FnMut(usize, usize),
 ) {
     let (passes, cut) = match precision {
@@ -57,12 +60,22 @@ pub(super) fn largest<M: Magnitudes + ?Sized>(
         }
         prefix = prefix << 8 | digit as u64;
     }
+    let mut after = 0;
+    if start > 0 {
+        magnitudes.for_each(|i, bits| {
+            after += u64::from(i >= start && u64::from(bits >> cut) == prefix);
+        });
+    }
+    // Equal ones to take from `start` on and before it.
+    let mut wanted =
+        if start > 0 { [wanted.min(after), wanted.saturating_sub(after)] } else { [wanted, 0] };
     let mut place = 0;
     magnitudes.for_each(|i, bits| {
         let digits = u64::from(bits >> cut);
-        let equal = digits == prefix && wanted > 0;
+        let wanted = &mut wanted[usize::from(i < start)];
+        let equal = digits == prefix && *wanted > 0;
         if digits > prefix || equal {
-            wanted -= u64::from(equal);
+            *wanted -= u64::from(equal);
             take(place, i);
             place += 1;
         }
@@ -75,18 +88,18 @@ mod tests {
     use proptest::prelude::*;
     use std::vec::Vec;
 
-    fn chosen(x: &[f32], k: usize, precision: Precision) -> Vec<usize> {
+    fn chosen(x: &[f32], k: usize, precision: Precision, start: usize) -> Vec<usize> {
         let mut indices = Vec::new();
-        largest(x, k, precision, |place, i| {
+        largest(x, k, precision, start, |place, i| {
             assert_eq!(place, indices.len());
             indices.push(i);
         });
         indices
     }
 
-    fn sorted(x: &[f32], k: usize, key: impl Fn(f32) -> u32) -> Vec<usize> {
+    fn sorted(x: &[f32], k: usize, start: usize, key: impl Fn(f32) -> u32) -> Vec<usize> {
         let mut order: Vec<usize> = (0..x.len()).collect();
-        order.sort_by_key(|&i| (core::cmp::Reverse(key(x[i])), i));
+        order.sort_by_key(|&i| (core::cmp::Reverse(key(x[i])), i < start, i));
         order.truncate(k);
         order.sort();
         order
@@ -98,15 +111,17 @@ mod tests {
             x in proptest::collection::vec(
                 prop_oneof![-1e3f32..1e3, Just(0.0), Just(-2.0), Just(2.0), any::<f32>()], 1..200),
             part in 0.0..1.0f64,
+            start in 0usize..250,
         ) {
             let x: Vec<f32> = x.into_iter().filter(|v| v.is_finite()).collect();
             prop_assume!(!x.is_empty());
             let k = 1 + (part * x.len() as f64) as usize;
             let k = k.min(x.len());
             prop_assert_eq!(
-                chosen(&x, k, Precision::Full), sorted(&x, k, |v| v.abs().to_bits()));
+                chosen(&x, k, Precision::Full, start), sorted(&x, k, start, |v| v.abs().to_bits()));
             prop_assert_eq!(
-                chosen(&x, k, Precision::Coarse), sorted(&x, k, |v| v.abs().to_bits() >> 16));
+                chosen(&x, k, Precision::Coarse, start),
+                sorted(&x, k, start, |v| v.abs().to_bits() >> 16));
         }
     }
 }

@@ -77,7 +77,7 @@ impl Codec for TopK {
         let (values, positions) = message.split_at_mut(self.k);
         positions.fill(0);
         let mut writer = self.positions().writer(positions);
-        largest(x, self.k, Precision::Full, |place, i| {
+        largest(x, self.k, Precision::Full, 0, |place, i| {
             if let (Some(word), Some(x)) = (values.get_mut(place), x.get(i)) {
                 *word = x.to_bits();
             }

@@ -6,7 +6,8 @@ use super::{
     Codec, Exchange, MOST_PARAMETERS, budget, check_count, check_decode, check_encode,
     check_finite, check_round,
 };
-use crate::error::{ArgumentError, check_lengths};
+use crate::error::{ArgumentError, check_lengths, check_parameter};
+use crate::pi::PiChaos;
 
 /// Most rows of a count sketch.
 const MOST_ROWS: usize = 5;
@@ -34,7 +35,8 @@ pub struct SketchShape {
 ///
 /// The values are exact, so what a sketch gets wrong costs time, not truth: a parameter that was
 /// passed over stays in the residual and grows. Hashes are new in every step. Estimates are compared
-/// by 15 bits, equal ones by their index. `S`: the candidates, k words.
+/// by 15 bits; of equal ones those come first that follow an index new in every step. `S`: the
+/// candidates, k words.
 /// Ordered; mergeable exactly where the sums are exact.
 #[derive(Clone, Debug)]
 pub struct TwoPhase<S> {
@@ -53,7 +55,7 @@ impl SketchShape {
     /// [`ArgumentError::Count`] for no parameters or too many, [`ArgumentError::Parameter`] for a ratio
     /// outside 2⁻²⁰..=1 or a share outside 0..=1.
     pub fn with_ratio(parameters: usize, ratio: f32, share: f32) -> Result<Self, ArgumentError> {
-        crate::error::check_parameter("share", share, 0.0, 1.0)?;
+        check_parameter("share", share, 0.0, 1.0)?;
         let words = budget(parameters, ratio)?;
         let width = ((f64::from(share) * words as f64) as usize).max(1);
         let candidates = words.saturating_sub(width).max(1);
@@ -150,8 +152,10 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Codec for TwoPhase<S> {
                 hashes: self.hashes(),
                 sketch: merged,
             };
-            let candidates = self.candidates.as_mut();
-            largest(&estimates, self.shape.candidates, Precision::Coarse, |place, i| {
+            // Values that share their buckets are estimated alike: whose turn it is must change.
+            let start = PiChaos::new().bits(self.seed ^ self.step) % self.parameters as u64;
+            let (k, candidates) = (self.shape.candidates, self.candidates.as_mut());
+            largest(&estimates, k, Precision::Coarse, start as usize, |place, i| {
                 if let Some(candidate) = candidates.get_mut(place) {
                     *candidate = i as u32;
                 }
@@ -201,8 +205,13 @@ impl Magnitudes for Estimates<'_> {
             for (j, i) in (block.first..block.first + block.len).enumerate() {
                 let estimate = match count {
                     1 => a[j],
-                    3 => median([a[j], b[j], c[j]]),
-                    _ => median([a[j], b[j], c[j], d[j], e[j]]),
+                    3 => median(a[j], b[j], c[j]),
+                    // Of five: the extremes of four lie on either side of it.
+                    _ => {
+                        let ends = |x: f32, y: f32| (x.min(y), x.max(y));
+                        let ((low, high), (less, more)) = (ends(a[j], b[j]), ends(d[j], e[j]));
+                        median(low.max(less), high.min(more), c[j])
+                    }
                 };
                 visit(i, estimate.to_bits() & 0x7FFF_FFFF);
             }
@@ -210,8 +219,7 @@ impl Magnitudes for Estimates<'_> {
     }
 }
 
-/// The middle one. N is odd.
-fn median<const N: usize>(mut values: [f32; N]) -> f32 {
-    values.sort_unstable_by(f32::total_cmp);
-    values[N / 2]
+/// The middle one.
+fn median(a: f32, b: f32, c: f32) -> f32 {
+    a.min(b).max(a.max(b).min(c))
 }
