@@ -7,15 +7,18 @@
 //! | [`attention`] | causal grouped-query attention with rotary positions, one operation |
 //! | [`ops`] | RMS norm, gated activations, cross entropy for each row |
 //! | [`TrainConfig`], [`Trainer`] | a decoder in training: what `trilane train` runs |
+//! | [`VSAGradientCompressor`], [`TernaryGradientAccumulator`] | gradients of tensors, compressed and accumulated |
 //! | [`BitLinear`], [`fake_quantize`] | quantisation in the forward pass, straight-through gradients |
 //! | [`random`] | random numbers by counter |
 //!
 //! Measured, not Ordered: matrix products come from candle's CPU backend, which chooses its kernels
 //! by the instruction set. With one build on one kind of CPU results are the same to the last bit.
 
+mod accumulator;
 pub mod attention;
 mod bit_linear;
 mod checkpoint;
+mod compressor;
 mod config;
 mod corpus;
 pub mod decoder;
@@ -25,13 +28,17 @@ mod model_file;
 pub mod ops;
 mod optimizer;
 pub mod random;
+mod tensors;
 mod trainer;
 mod vocabulary;
 
+pub use accumulator::TernaryGradientAccumulator;
 pub use bit_linear::{BitLinear, BitNetConfig};
+pub use compressor::{CompressedGradients, CompressionStats, VSAGradientCompressor};
 pub use config::{
     DatasetConfig, ModelConfig, QuantizationConfig, SparsityTarget, Target, TrainConfig,
 };
 pub use error::TrainError;
 pub use fake_quantize::{fake_quantize, fake_quantize_activations};
+pub use tensors::{Gradients, ParameterShapes};
 pub use trainer::{LaneLoss, Record, StepReport, Trainer};
