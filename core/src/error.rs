@@ -124,3 +124,17 @@ pub(crate) fn check_values(x: &[f32]) -> Result<(), ArgumentError> {
 pub(crate) fn check_lengths(expected: usize, actual: usize) -> Result<(), ArgumentError> {
     if expected == actual { Ok(()) } else { Err(ArgumentError::Length { expected, actual }) }
 }
+
+/// Refuses a count outside `least..=greatest`.
+pub(crate) fn check_count(
+    name: &'static str,
+    actual: i64,
+    least: i64,
+    greatest: i64,
+) -> Result<(), ArgumentError> {
+    if (least..=greatest).contains(&actual) {
+        Ok(())
+    } else {
+        Err(ArgumentError::Count { name, least, greatest, actual })
+    }
+}

@@ -47,3 +47,4 @@ pub mod nn;
 pub mod pi;
 pub mod quant;
 pub mod train;
+pub mod trit;
