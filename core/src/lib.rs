@@ -39,6 +39,7 @@ extern crate std;
 pub mod digits;
 pub mod error;
 pub mod gguf;
+pub mod hyper;
 pub mod kernel;
 pub mod lane;
 pub mod math;

@@ -5,6 +5,7 @@ use super::rows::{Rows, Terms};
 use super::{ordered, scalar};
 use crate::digits::LaneView;
 use crate::gguf::TensorType;
+use crate::hyper::TritPlanes;
 use crate::lane::PrecisionLane;
 use crate::quant::{Activations, ActivationsBuf, QuantError};
 
@@ -35,6 +36,17 @@ macro_rules! kernels {
             /// `Σ |q| · 128` below 2³¹ over all parts is the caller's promise; beyond, the sums are
             /// those modulo 2³². Exact.
             fn combine(parts: &[Terms<'_>], first: usize, y: &mut [i32]);
+            /// `Σ a[i] · b[i]` of hypervectors of the same dimension. Exact.
+            fn trit_dot(a: &TritPlanes<'_>, b: &TritPlanes<'_>) -> i64;
+            /// The positions where hypervectors of the same dimension differ. Exact.
+            fn trit_distance(a: &TritPlanes<'_>, b: &TritPlanes<'_>) -> u64;
+            /// The positions that are not zero. Exact.
+            fn trit_nonzeros(a: &TritPlanes<'_>) -> u64;
+            /// Adds `2^first · Σ_v (1 + v[i])` to the counter of each position, for hypervectors of
+            /// the same dimension, modulo 2 to the number of planes. Bit `i` of plane `k`, which
+            /// has as many words as a vector, weighs `2^k` in counter `i`; counters of the padding
+            /// are of no meaning. Exact.
+            fn trit_sums(vectors: &[TritPlanes<'_>], first: usize, counters: &mut [u64]);
             /// `y[r] = Σ_c w[r,c] · x[c]`, row-major floats. Ordered.
             fn float_matvec(w: &[f32], x: &[f32], y: &mut [f32]);
             /// As `float_matvec`, for a block type, expanded on the way. Ordered.
@@ -142,6 +154,7 @@ mod portable {
     use super::scalar::matvec;
     use super::*;
     pub(super) use super::{ordered::*, scalar::combine};
+    pub(super) use crate::kernel::bits::scalar::*;
 
     products!();
 }
@@ -185,17 +198,22 @@ impl<const TIERS: usize> Backend for Lut<TIERS> {
 /// planes are written by hand; the float kernels are the ordered bodies.
 #[allow(unused_macros, reason = "not every architecture has vector kernels")]
 macro_rules! compiled_for {
-    ($module:ident, $features:literal;
+    ($module:ident, $bits:ident, $features:literal;
         $(#[$d:meta])* fn lane_matvec($($a:ident: $t:ty),* $(,)?);
         $(#[$e:meta])* fn lane_sums($($b:ident: $u:ty),* $(,)?);
         $(#[$f:meta])* fn lane_matvec_of($($c:ident: $v:ty),* $(,)?);
         $(#[$g:meta])* fn lane_sums_of($($h:ident: $w:ty),* $(,)?);
         $(#[$i:meta])* fn combine($($j:ident: $z:ty),* $(,)?);
+        $(#[$k:meta])* fn trit_dot($($l:ident: $o:ty),* $(,)?) -> i64;
+        $(#[$m:meta])* fn trit_distance($($n:ident: $p:ty),* $(,)?) -> u64;
+        $(#[$q:meta])* fn trit_nonzeros($($r:ident: $s:ty),* $(,)?) -> u64;
+        $(#[$aa:meta])* fn trit_sums($($ab:ident: $ac:ty),* $(,)?);
         $($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $type:ty),* $(,)?)
         $(-> $ret:ty)?;)*) => {
         #[allow(clippy::too_many_arguments, reason = "a head of attention has seven parts")]
         mod $module {
             use super::*;
+            pub(super) use crate::kernel::bits::$bits::*;
             pub(super) use crate::kernel::$module::combine;
             use crate::kernel::$module::matvec;
 
@@ -211,17 +229,17 @@ macro_rules! compiled_for {
 }
 
 #[cfg(target_arch = "x86_64")]
-kernels!(compiled_for avx2, "avx2";);
+kernels!(compiled_for avx2, avx2, "avx2";);
 #[cfg(target_arch = "x86_64")]
-kernels!(compiled_for avx512vnni, "avx512f,avx512bw,avx512vl,avx512vnni";);
+kernels!(compiled_for avx512vnni, avx512, "avx512f,avx512bw,avx512vl,avx512vnni";);
 #[cfg(target_arch = "x86_64")]
-kernels!(compiled_for avx512, "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni";);
+kernels!(compiled_for avx512, avx512, "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni";);
 #[cfg(target_arch = "aarch64")]
-kernels!(compiled_for neon, "neon";);
+kernels!(compiled_for neon, neon, "neon";);
 #[cfg(target_arch = "aarch64")]
-kernels!(compiled_for neondot, "neon,dotprod";);
+kernels!(compiled_for neondot, neon, "neon,dotprod";);
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-kernels!(compiled_for simd128, "simd128";);
+kernels!(compiled_for simd128, simd128, "simd128";);
 
 macro_rules! level_backend {
     ($($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $type:ty),* $(,)?)

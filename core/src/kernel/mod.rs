@@ -14,6 +14,7 @@ mod avx512;
 #[allow(unsafe_code, reason = "vector loads take pointers")]
 mod avx512vnni;
 mod backend;
+mod bits;
 #[cfg(any(
     target_arch = "x86_64",
     target_arch = "aarch64",

@@ -55,6 +55,12 @@ impl PiChaos {
         mix(self.key.wrapping_add(index.wrapping_add(1).wrapping_mul(SPREAD)))
     }
 
+    /// A generator of its own for each seed: its key is the seed's bits, so that no two seeds share
+    /// one. Exact.
+    pub const fn stream(&self, seed: u64) -> Self {
+        Self { key: self.bits(seed), counter: 0 }
+    }
+
     /// A number in (−½, ½) for an index, an odd multiple of 2⁻²⁵. Exact.
     pub const fn jitter(&self, index: u64) -> f32 {
         centered_float(self.bits(index))
@@ -78,8 +84,7 @@ impl PiChaos {
         if order.len() as u64 > greatest {
             return Err(PiError::TooLarge { greatest, actual: order.len() as u64 });
         }
-        // A stream of its own for each seed: its key is the seed's bits.
-        let mut stream = Self { key: self.bits(seed), counter: 0 };
+        let mut stream = self.stream(seed);
         for (i, v) in order.iter_mut().enumerate() {
             *v = i as u32;
         }

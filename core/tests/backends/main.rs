@@ -46,6 +46,7 @@ mod planes;
 mod quantize;
 mod random;
 mod sparse;
+mod trits;
 
 /// Checks a property on one instruction set, or skips it.
 fn run(isa: Isa, property: fn(Level)) {
