@@ -45,14 +45,22 @@
 
 mod bind;
 mod bundle;
+mod encode;
+mod memory;
 mod permute;
 mod planes;
 mod random;
+mod real;
 mod similarity;
+mod sparse;
 
 pub use bind::{add_clamped, bind, bind_many, bind_mod3, unbind_mod3};
 pub use bundle::{Bundle, bundle, bundle_words, majority_trit};
+pub use encode::{ngram, record, sequence};
+pub use memory::{ItemMemory, Neighbour};
 pub use permute::permute;
 pub use planes::{TritPlanes, TritPlanesMut, words};
 pub use random::{random, random_sparse};
+pub use real::{level_of, project, thermometer};
 pub use similarity::{cosine, dot, hamming_distance, hamming_similarity};
+pub use sparse::SparseTrits;
