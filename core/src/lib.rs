@@ -11,6 +11,8 @@
 //! | [`nn`] | linear layers, norms, rotary positions, attention with a cache, short convolutions, gated blocks |
 //! | [`gguf`] | GGUF files, read in place |
 //! | [`model`] | the decoder of llama and LFM2, the perceptron, tokenizer, sampler and digests |
+//! | [`trit`] | balanced ternary: trits, words of them, integers of any width |
+//! | [`hyper`] | hypervectors on two bit planes: bind, bundle, permute, search, encoders |
 //! | [`train`] | compression and accumulation of gradients, loss scaling, bfloat16 |
 //! | [`pi`] | calibration, dither, drift, angles and schedules from π, each with its figure |
 //!
