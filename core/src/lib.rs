@@ -13,7 +13,7 @@
 //! | [`model`] | the decoder of llama and LFM2, the perceptron, tokenizer, sampler and digests |
 //! | [`trit`] | balanced ternary: trits, words of them, integers of any width |
 //! | [`hyper`] | hypervectors on two bit planes: bind, bundle, permute, search, encoders |
-//! | [`train`] | compression and accumulation of gradients, loss scaling, bfloat16 |
+//! | [`train`] | predicted gradients, selected samples, compression, accumulation, loss scaling, bfloat16 |
 //! | [`pi`] | calibration, dither, drift, angles and schedules from π, each with its figure |
 //!
 //! **Memory** is the caller's: types borrow, and say how much scratch they need in a `const fn` or
