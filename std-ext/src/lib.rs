@@ -5,6 +5,7 @@
 #[cfg(feature = "sparse")]
 pub mod calibrate;
 pub mod classify;
+pub mod compress;
 pub mod convert;
 #[cfg(feature = "mapped")]
 pub mod embedding;

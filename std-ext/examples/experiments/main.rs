@@ -4,6 +4,7 @@
 //! Results depend on the settings alone. Runs are spread over two threads, each computes alone: set
 //! RAYON_NUM_THREADS=1, so that the matrix products of the transformer do not start more.
 
+mod compression;
 #[path = "../train_digits/data.rs"]
 #[allow(dead_code, reason = "the rest of it is for train_digits")]
 mod data;
@@ -34,6 +35,8 @@ struct Arguments {
 enum Experiment {
     /// Plain training of every task, once.
     Tasks,
+    /// Training of several workers whose gradients travel compressed.
+    Compression(compression::Settings),
 }
 
 /// Where the data is; tasks without it are left out.
@@ -78,9 +81,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<()> {
-    let tasks = arguments.data.tasks()?;
     match arguments.experiment {
-        Experiment::Tasks => tasks.iter().try_for_each(|task| plain(task.as_ref())),
+        Experiment::Compression(settings) => compression::run(&arguments.data, &settings),
+        Experiment::Tasks => {
+            arguments.data.tasks()?.iter().try_for_each(|task| plain(task.as_ref()))
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod block_types;
 mod blocks;
+mod compression;
 mod functions;
 mod kernels;
 mod matrix;
@@ -100,6 +101,7 @@ pub fn run(
     part("graduation", models::graduation(backend, models.shakespeare, memory)?);
     part("digits", models::perceptron(backend, models.digits, memory)?);
     part("pi", pi::everything());
+    part("compression", compression::everything());
     part("encoder", models::encoder(backend, memory)?);
     report("all", all.value());
     Ok(all.value())

@@ -19,10 +19,13 @@ use crate::pi::PiChaos;
 /// ```
 ///
 /// Both rounds are linear in M, so they merge; P comes from the merged sum and is the same for all.
-/// Matrices lie row by row, factors column by column. `S`: state, [`state_floats`](Self::state_floats)
+/// Matrices lie row by row, factors column by column. A vector without the shape of a matrix can be
+/// [folded](Self::folded) into one: whatever the fold, residuals of what one projection leaves out grow
+/// until they are what the next one sends. `S`: state, [`state_floats`](Self::state_floats)
 /// values, P and Q: as much as is sent. Ordered; mergeable exactly where the sums are exact.
 #[derive(Clone, Debug)]
 pub struct LowRank<S> {
+    parameters: usize,
     rows: usize,
     cols: usize,
     rank: usize,
@@ -65,9 +68,25 @@ impl<S: AsRef<[f32]> + AsMut<[f32]>> LowRank<S> {
         cols: usize,
         rank: usize,
         seed: u64,
+        state: S,
+    ) -> Result<Self, ArgumentError> {
+        Self::folded(rows.saturating_mul(cols), cols, rank, seed, state)
+    }
+
+    /// For vectors of n values, laid out in rows of `cols`, the last perhaps short.
+    ///
+    /// # Errors
+    /// Those of `new`, for ⌈n/cols⌉ rows.
+    pub fn folded(
+        parameters: usize,
+        cols: usize,
+        rank: usize,
+        seed: u64,
         mut state: S,
     ) -> Result<Self, ArgumentError> {
-        check_count("parameters", rows.saturating_mul(cols), 1, MOST_PARAMETERS)?;
+        check_count("parameters", parameters, 1, MOST_PARAMETERS)?;
+        check_count("columns", cols, 1, MOST_PARAMETERS)?;
+        let rows = parameters.div_ceil(cols);
         check_count("rank", rank, 1, rows.min(cols))?;
         check_lengths(Self::state_floats(rows, cols, rank), state.as_ref().len())?;
         let (p, q) = state.as_mut().split_at_mut(rows * rank);
@@ -76,7 +95,7 @@ impl<S: AsRef<[f32]> + AsMut<[f32]>> LowRank<S> {
         for (j, column) in q.chunks_exact_mut(cols).enumerate() {
             by_chance(seed, 0, j, column);
         }
-        Ok(Self { rows, cols, rank, seed, step: 0, state })
+        Ok(Self { parameters, rows, cols, rank, seed, step: 0, state })
     }
 
     fn factors(&self) -> (&[f32], &[f32]) {
@@ -97,7 +116,7 @@ fn by_chance(seed: u64, step: u64, column: usize, values: &mut [f32]) {
 
 impl<S: AsRef<[f32]> + AsMut<[f32]>> Codec for LowRank<S> {
     fn parameters(&self) -> usize {
-        self.rows * self.cols
+        self.parameters
     }
 
     fn rounds(&self) -> usize {
@@ -125,16 +144,16 @@ impl<S: AsRef<[f32]> + AsMut<[f32]>> Codec for LowRank<S> {
         let (p, q) = self.factors();
         let out: &mut [f32] = bytemuck::cast_slice_mut(message);
         if round == 0 {
-            for (i, row) in x.chunks_exact(self.cols).enumerate() {
+            for (i, row) in x.chunks(self.cols).enumerate() {
                 for (q, p) in q.chunks_exact(self.cols).zip(out.chunks_exact_mut(self.rows)) {
-                    if let Some(p) = p.get_mut(i) {
+                    if let (Some(p), Some(q)) = (p.get_mut(i), q.get(..row.len())) {
                         *p = reduce::dot(row, q).unwrap_or(0.0);
                     }
                 }
             }
         } else {
             out.fill(0.0);
-            for (i, row) in x.chunks_exact(self.cols).enumerate() {
+            for (i, row) in x.chunks(self.cols).enumerate() {
                 for (p, r) in p.chunks_exact(self.rows).zip(out.chunks_exact_mut(self.cols)) {
                     let weight = p.get(i).copied().unwrap_or(0.0);
                     for (r, x) in r.iter_mut().zip(row) {
@@ -173,7 +192,7 @@ impl<S: AsRef<[f32]> + AsMut<[f32]>> Codec for LowRank<S> {
         check_decode(self, message, message.len(), factor, x)?;
         let r: &[f32] = bytemuck::cast_slice(message);
         let (p, _) = self.factors();
-        for (i, row) in x.chunks_exact_mut(self.cols).enumerate() {
+        for (i, row) in x.chunks_mut(self.cols).enumerate() {
             for (p, r) in p.chunks_exact(self.rows).zip(r.chunks_exact(self.cols)) {
                 let weight = factor * p.get(i).copied().unwrap_or(0.0);
                 for (x, r) in row.iter_mut().zip(r) {

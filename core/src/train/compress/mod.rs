@@ -6,6 +6,7 @@
 //! | [`LinearSketch`] | signed sums of random groups | all-reduce | m |
 //! | [`TwoPhase`] | a count sketch, then the exact values of the largest found in it | all-reduce | rows·width + k |
 //! | [`LowRank`] | two factors of a matrix | all-reduce | (rows + cols)·rank |
+//! | [`RoundRobin`] | exact values, every parameter in its turn | all-reduce | n/period |
 //! | [`TopK`] | the k largest values and their positions | all-gather | k + about k·(2 + log₂(n/k))/32 |
 //! | [`Ternary`] | signs, zeros and a scale for each 320 | all-gather | 17·n/320 |
 //!
@@ -42,6 +43,7 @@ mod linear_sketch;
 mod low_rank;
 mod orthonormal;
 mod positions;
+mod round_robin;
 mod select;
 mod sign_hash;
 mod ternary;
@@ -54,6 +56,7 @@ pub use dense::Dense;
 pub use feedback::{feed, merge, settle};
 pub use linear_sketch::{LinearSketch, Reading};
 pub use low_rank::LowRank;
+pub use round_robin::RoundRobin;
 pub use ternary::{TERNARY_GROUP, TERNARY_GROUP_WORDS, Ternary};
 pub use top_k::TopK;
 pub use two_phase::{SketchShape, TwoPhase};

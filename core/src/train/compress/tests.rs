@@ -66,6 +66,8 @@ fn codecs() -> Vec<(&'static str, Box<dyn Codec>)> {
         ("two phases, 5 rows", Box::new(two_phase(5, 130))),
         ("top-k", Box::new(TopK::new(N, 30).unwrap())),
         ("low rank", Box::new(LowRank::new(ROWS, COLS, 2, 7, vec![0.0; 110]).unwrap())),
+        ("folded", Box::new(LowRank::folded(N, 27, 3, 7, vec![0.0; 159]).unwrap())),
+        ("round robin", Box::new(RoundRobin::new(N, 11).unwrap())),
         ("ternary", Box::new(Ternary::new(N).unwrap())),
     ]
 }
@@ -101,7 +103,7 @@ fn the_sum_of_messages_is_the_message_of_the_sum() {
         for round in 0..codec.rounds() {
             let total = merged(&[encoded(&*codec, round, &a), encoded(&*codec, round, &b)]);
             let whole = encoded(&*codec, round, &both);
-            if (name, round) == ("low rank", 1) {
+            if matches!(name, "low rank" | "folded") && round == 1 {
                 // P is of unit columns, no integers: sums of 20 products of up to 2000 are rounded.
                 let (total, whole) = (bytemuck::cast_slice(&total), bytemuck::cast_slice(&whole));
                 assert!(distance(total, whole) < 1e-6 * norm(whole), "{name}");
@@ -128,7 +130,7 @@ fn residuals_and_everything_decoded_are_the_sum_of_all_gradients() {
             decoded = added(&decoded, &sum);
         }
         let total = residuals.iter().fold(decoded, |total, residual| added(&total, residual));
-        if matches!(name, "dense" | "top-k") || name.starts_with("two") {
+        if matches!(name, "dense" | "top-k" | "round robin") || name.starts_with("two") {
             // Values are sent whole, so nothing is rounded.
             assert_eq!(total, truth, "{name}");
         } else {
@@ -149,6 +151,9 @@ fn what_projections_leave_out_is_orthogonal_to_what_they_send() {
         let (x, sent, left) = (norm(&x), norm(&sent), norm(&left[0]));
         if name == "unbiased sketch" {
             assert!(left > x);
+        } else if name == "folded" {
+            // What the fold adds to the last row is not sent: less than a projection, never more.
+            assert!(left < x && sent < x);
         } else {
             assert!((sent * sent + left * left - x * x).abs() < 1e-5 * x * x, "{name}");
         }
@@ -338,6 +343,9 @@ fn shapes_and_ratios_that_make_no_sense_are_refused() {
         assert!(LinearSketch::new(n, 1, 1, Reading::Unbiased).is_err());
         assert!(LowRank::new(n, n, 1, 1, [0.0; 0]).is_err());
     }
+    assert!(RoundRobin::new(5, 6).is_err() && RoundRobin::new(5, 0).is_err());
+    assert!(LowRank::folded(5, 6, 1, 1, [0.0; 7]).is_ok());
+    assert!(LowRank::folded(5, 0, 1, 1, [0.0; 5]).is_err());
     assert!(TopK::new(5, 6).is_err() && TopK::new(5, 0).is_err());
     assert!(LowRank::new(4, 9, 5, 1, [0.0; 65]).is_err());
     assert!(LowRank::new(4, 9, 2, 1, [0.0; 25]).is_err());
