@@ -94,6 +94,10 @@ pub(crate) fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<(), Error> 
         }
     }
     drop(progress);
+    let windows = steps * batch;
+    if trainer.backward_passes() < windows as u64 {
+        writeln!(out, "{} of {windows} windows had a backward pass", trainer.backward_passes())?;
+    }
     let losses = losses(&trainer.final_validation().map_err(|e| refused(path, e))?);
     writeln!(out, "{}: whole validation{losses}", trainer.model_path().display())?;
     writeln!(out, "log.csv and loss.svg are in {}", folder.display())?;

@@ -19,8 +19,10 @@ pub(super) struct State {
     pub(super) step: usize,
     /// The best mean loss of an evaluation, as bits.
     pub(super) best: u64,
-    /// Sum of the losses since the last evaluation, as bits.
-    pub(super) losses: u64,
+    /// Sum of the losses since the last evaluation, as bits, and of how many steps.
+    pub(super) losses: (u64, u32),
+    /// Windows that had a backward pass.
+    pub(super) backward: u64,
     /// Evaluations until now.
     pub(super) history: Vec<Record>,
 }
@@ -44,7 +46,7 @@ pub(super) fn save(path: &Path, state: &State, tensors: &[&[Vec<f32>]]) -> Resul
 pub(super) fn load(
     path: &Path,
     settings: &str,
-    tensors: &mut [&mut Vec<Vec<f32>>],
+    tensors: &mut [&mut [Vec<f32>]],
 ) -> Result<Option<State>, TrainError> {
     let bytes = match fs::read(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),

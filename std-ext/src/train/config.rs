@@ -5,6 +5,7 @@ use super::ops::Activation;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use trilane_core::error::ArgumentError;
+use trilane_core::train::predict::DeterministicPhaseConfig;
 
 /// A training run. Names are those of axolotl and Hugging Face where they have one.
 ///
@@ -63,6 +64,99 @@ pub struct TrainConfig {
     /// Neurons that are to stay zero.
     #[serde(default)]
     pub sparsity: Option<SparsityTarget>,
+    /// Steps whose gradient is predicted.
+    #[serde(default)]
+    pub prediction: Option<PredictionConfig>,
+    /// Workers that the micro-batches of a step are dealt to, and what they send each other.
+    #[serde(default)]
+    pub compression: Option<CompressionConfig>,
+    /// Whether a worker adds its micro-batches up in trits, 2.25 bits a parameter, instead of floats.
+    #[serde(default)]
+    pub ternary_accumulation: bool,
+}
+
+/// When gradients are predicted; see [`DeterministicPhaseConfig`] for each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PredictionConfig {
+    /// Steps with a gradient before anything is predicted.
+    pub warmup_steps: u32,
+    /// Steps with a gradient in a cycle.
+    pub full_steps: u32,
+    /// Predicted steps in a cycle, corrections among them.
+    pub predict_steps: u32,
+    /// Every so many steps of them have a gradient.
+    pub correct_every: u32,
+    /// Whether the losses move these.
+    pub adaptive_phases: bool,
+    /// The cosine with the gradients at which predictions go on.
+    pub least_cosine: f32,
+}
+
+impl Default for PredictionConfig {
+    fn default() -> Self {
+        let DeterministicPhaseConfig {
+            warmup_steps,
+            full_steps,
+            predict_steps,
+            correct_every,
+            adaptive_phases,
+            least_cosine,
+            ..
+        } = DeterministicPhaseConfig::default();
+        Self {
+            warmup_steps,
+            full_steps,
+            predict_steps,
+            correct_every,
+            adaptive_phases,
+            least_cosine,
+        }
+    }
+}
+
+impl PredictionConfig {
+    /// The configuration of the phases.
+    pub(super) fn phases(&self) -> DeterministicPhaseConfig {
+        DeterministicPhaseConfig {
+            warmup_steps: self.warmup_steps,
+            full_steps: self.full_steps,
+            predict_steps: self.predict_steps,
+            correct_every: self.correct_every,
+            adaptive_phases: self.adaptive_phases,
+            least_cosine: self.least_cosine,
+            ..Default::default()
+        }
+    }
+}
+
+/// A codec of [`compress`](trilane_core::train::compress).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CodecName {
+    /// A count sketch, then the exact values of the largest found in it.
+    TwoPhase,
+    /// Factors of each matrix.
+    LowRank,
+    /// The largest values and their positions.
+    TopK,
+    /// Trits, 18.8 times smaller.
+    Ternary,
+    /// The plain one-phase sketch.
+    Sketch,
+}
+
+/// What workers send each other, with error feedback.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompressionConfig {
+    /// How gradients are compressed.
+    pub codec: CodecName,
+    /// Words sent for each parameter.
+    #[serde(default = "defaults::ratio")]
+    pub ratio: f32,
+    /// Workers, a divisor of `gradient_accumulation_steps`.
+    pub workers: usize,
 }
 
 /// Sizes of a new model.
@@ -190,6 +284,9 @@ mod defaults {
     pub(super) fn val_set_size() -> f64 {
         0.1
     }
+    pub(super) fn ratio() -> f32 {
+        0.1
+    }
     pub(super) fn penalty() -> f64 {
         50.0
     }
@@ -242,6 +339,15 @@ impl TrainConfig {
         if let Some(sparsity) = &self.sparsity {
             real("sparsity.target", sparsity.target, 0.0, 1.0)?;
             real("sparsity.penalty", sparsity.penalty, 0.0, 1e9)?;
+        }
+        if let Some(prediction) = &self.prediction {
+            prediction.phases().check()?;
+        }
+        if let Some(compression) = &self.compression {
+            let batches = self.gradient_accumulation_steps;
+            count("compression.workers", compression.workers, 1, batches as i64)?;
+            let rest = batches % compression.workers;
+            count("gradient_accumulation_steps modulo compression.workers", rest, 0, 0)?;
         }
         if self.base_model.is_none() {
             self.model.validate()?;

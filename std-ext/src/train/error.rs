@@ -71,8 +71,6 @@ pub enum TrainError {
         step: usize,
         /// Its loss.
         loss: f32,
-        /// The norm of its gradient.
-        norm: f64,
     },
     /// A thread of the computation ended early.
     Thread,
@@ -110,10 +108,10 @@ impl fmt::Display for TrainError {
             Self::Io { path, error } => write!(f, "{}: {error}", path.display()),
             Self::File { path, what } => write!(f, "{}: {what}", path.display()),
             Self::Data { expected, found } => write!(f, "expected {expected}, found {found}"),
-            Self::Diverged { step, loss, norm } => {
+            Self::Diverged { step, loss } => {
                 write!(
                     f,
-                    "step {step}: loss {loss}, norm of the gradient {norm}: try a smaller learning rate"
+                    "step {step}: loss {loss}, or its gradient, is not finite: try a smaller learning rate"
                 )
             }
             Self::Thread => write!(f, "a thread of the computation ended early"),

@@ -48,6 +48,11 @@ impl ParameterShapes {
         self.len
     }
 
+    /// Elements of each parameter.
+    pub fn tensors(&self) -> impl Iterator<Item = usize> {
+        self.shapes.iter().map(|(_, dims)| dims.iter().product())
+    }
+
     /// The tensors side by side, as f32.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use super::checkpoint::{self, State};
 use super::config::{Target, TrainConfig};
 use super::corpus::Corpus;
 use super::decoder::{Config, Outcome, Param, Precision, outcome};
+use super::gradient::{Gradient, Pipeline};
 use super::model_file::{self, Origin, Start};
 use super::ops::{Activation, from_rows};
 use super::optimizer::{self, AdamW, Schedule};
@@ -24,8 +25,8 @@ const EVALUATION_STRIDE: usize = 6;
 pub struct StepReport {
     /// Steps done.
     pub step: usize,
-    /// The mean loss of its windows, in nats per token.
-    pub loss: f32,
+    /// The mean loss of its windows, in nats per token; `None` where its gradient was predicted.
+    pub loss: Option<f32>,
     /// The norm of the gradient before clipping.
     pub norm: f64,
     /// The learning rate.
@@ -73,7 +74,6 @@ impl Record {
 /// The result depends on the settings alone: not on the number of threads, nor on where a run was
 /// stopped and resumed. It is Measured: another kind of CPU gives slightly different weights, since
 /// candle chooses its matrix products by the instruction set.
-#[derive(Debug)]
 pub struct Trainer {
     config: TrainConfig,
     decoder: Config,
@@ -86,8 +86,11 @@ pub struct Trainer {
     best_values: Vec<Vec<f32>>,
     best: f64,
     step: usize,
-    /// Sum of the losses since the last evaluation.
-    losses: f64,
+    pipeline: Pipeline,
+    /// Sum of the losses since the last evaluation, and of how many steps.
+    losses: (f64, u32),
+    /// Backward passes of windows.
+    backward: u64,
     history: Vec<Record>,
 }
 
@@ -139,6 +142,7 @@ impl Trainer {
         };
         let adam = AdamW::new(&params, config.weight_decay);
         let best_values = values.clone();
+        let pipeline = Pipeline::new(&config, &params)?;
         let mut trainer = Self {
             config,
             decoder,
@@ -151,7 +155,9 @@ impl Trainer {
             best_values,
             best: f64::INFINITY,
             step: 0,
-            losses: 0.0,
+            pipeline,
+            losses: (0.0, 0),
+            backward: 0,
             history: Vec::new(),
         };
         trainer.resume()?;
@@ -176,6 +182,12 @@ impl Trainer {
         self.step
     }
 
+    /// Windows that had a backward pass.
+    #[must_use]
+    pub fn backward_passes(&self) -> u64 {
+        self.backward
+    }
+
     /// Evaluations until now.
     #[must_use]
     pub fn history(&self) -> &[Record] {
@@ -195,14 +207,18 @@ impl Trainer {
     pub fn train_step(&mut self) -> Result<StepReport, TrainError> {
         let step = self.step;
         let rate = self.schedule.rate(step);
-        let (loss, mut gradients) = self.gradient(step)?;
-        let norm = optimizer::clip(&mut gradients, self.config.max_grad_norm);
-        if !loss.is_finite() || !norm.is_finite() {
-            return Err(TrainError::Diverged { step: step + 1, loss, norm });
+        if self.pipeline.needs_backward() {
+            self.micro_batches(step)?;
         }
+        let Gradient { loss, values } = self.pipeline.finish(step)?;
+        let mut gradients = split(&self.params, &values);
+        let norm = optimizer::clip(&mut gradients, self.config.max_grad_norm);
         self.adam.update(&self.params, &mut self.values, &gradients, step, rate);
         self.step += 1;
-        self.losses += f64::from(loss);
+        if let Some(loss) = loss {
+            self.losses.0 += f64::from(loss);
+            self.losses.1 += 1;
+        }
         Ok(StepReport { step: self.step, loss, norm, rate })
     }
 
@@ -217,8 +233,8 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::File`] when one cannot be written, [`TrainError::Candle`].
     pub fn evaluate(&mut self) -> Result<&Record, TrainError> {
-        let steps = self.step - self.history.last().map_or(0, |record| record.step);
-        let training = self.losses / steps.max(1) as f64;
+        let (losses, steps) = self.losses;
+        let training = losses / f64::from(steps.max(1));
         let validation = self.validation(&self.values, EVALUATION_STRIDE)?;
         let record = Record { step: self.step, training, validation };
         if record.mean() < self.best {
@@ -226,9 +242,13 @@ impl Trainer {
             self.best_values.clone_from(&self.values);
             self.export()?;
         }
-        self.losses = 0.0;
+        self.losses = (0.0, 0);
         self.history.push(record);
-        self.save()?;
+        // A run that goes on from the checkpoint has to meet the same state.
+        let residuals = self.pipeline.residuals().to_vec();
+        self.pipeline = Pipeline::new(&self.config, &self.params)?;
+        self.pipeline.residuals_mut().clone_from_slice(&residuals);
+        self.write_checkpoint()?;
         self.history.last().ok_or_else(|| TrainError::Missing { name: "evaluation".into() })
     }
 
@@ -240,38 +260,33 @@ impl Trainer {
         self.validation(&self.best_values, 1)
     }
 
-    /// Loss and gradients of a step: the mean of its micro-batches, each at its lane. They run side by
-    /// side, and are summed in their order.
-    fn gradient(&self, step: usize) -> Result<(f32, Vec<Vec<f32>>), TrainError> {
+    /// Computes the micro-batches of a step, each at its lane, and gives them to the pipeline. They run
+    /// side by side, and are taken in in their order.
+    fn micro_batches(&mut self, step: usize) -> Result<(), TrainError> {
         let batches = self.config.gradient_accumulation_steps;
         let threads = thread::available_parallelism().map_or(1, usize::from).min(batches);
-        let mut sum: Option<(f32, Vec<Vec<f32>>)> = None;
         for first in (0..batches).step_by(threads) {
             let wave = first..batches.min(first + threads);
+            let this = &*self;
             let results = thread::scope(|scope| {
                 let tasks: Vec<_> =
-                    wave.map(|i| scope.spawn(move || self.micro_batch(step, i))).collect();
+                    wave.map(|i| scope.spawn(move || this.micro_batch(step, i))).collect();
                 tasks.into_iter().map(|task| task.join()).collect::<Vec<_>>()
             });
             for result in results {
                 let (loss, gradients) = result.map_err(|_| TrainError::Thread)??;
-                let Some((all_loss, all)) = &mut sum else {
-                    sum = Some((loss, gradients));
-                    continue;
-                };
-                *all_loss += loss;
-                let pairs = all.iter_mut().flatten().zip(gradients.iter().flatten());
-                pairs.for_each(|(a, b)| *a += b);
+                if !loss.is_finite() || !gradients.iter().all(|g| g.is_finite()) {
+                    return Err(TrainError::Diverged { step: step + 1, loss });
+                }
+                self.pipeline.add(loss, &gradients)?;
+                self.backward += self.config.micro_batch_size as u64;
             }
         }
-        let (mut loss, mut gradients) = sum.ok_or(TrainError::Thread)?;
-        let share = (batches as f32).recip();
-        loss *= share;
-        gradients.iter_mut().flatten().for_each(|g| *g *= share);
-        Ok((loss, gradients))
+        Ok(())
     }
 
-    fn micro_batch(&self, step: usize, index: usize) -> Result<(f32, Vec<Vec<f32>>), TrainError> {
+    /// Loss of a micro-batch, and the gradients of all parameters end to end.
+    fn micro_batch(&self, step: usize, index: usize) -> Result<(f32, Vec<f32>), TrainError> {
         let config = &self.config;
         let lane = self.lane(step, index);
         let leaves = self.params.iter().zip(self.at_lane(&self.values, lane)?);
@@ -291,11 +306,12 @@ impl Trainer {
             }
             None => loss.backward()?,
         };
-        let gradients = self.params.iter().zip(&leaves).map(|(param, leaf)| {
+        let mut flat = Vec::new();
+        for (param, leaf) in self.params.iter().zip(&leaves) {
             let missing = || TrainError::Missing { name: param.name.clone() };
-            Ok(from_rows(gradients.get(leaf).ok_or_else(missing)?)?)
-        });
-        Ok((loss.to_scalar::<f32>()?, gradients.collect::<Result<_, TrainError>>()?))
+            flat.extend(from_rows(gradients.get(leaf).ok_or_else(missing)?)?);
+        }
+        Ok((loss.to_scalar::<f32>()?, flat))
     }
 
     /// Steps in floats, before the quantiser joins.
@@ -426,19 +442,28 @@ impl Trainer {
         format!("{config:?} of {} with {training} and {validation} tokens", dataset.path.display())
     }
 
-    /// Writes the checkpoint, from which [`open`](Self::open) goes on with the same bits.
+    /// Writes a checkpoint between evaluations, from which [`open`](Self::open) goes on with the same
+    /// bits. With prediction, compression or accumulation in trits, whose state is not kept, the one of
+    /// the last evaluation stays.
     ///
     /// # Errors
-    /// [`TrainError::File`].
+    /// [`TrainError::Io`].
     pub fn save(&self) -> Result<(), TrainError> {
+        if self.pipeline.has_memory() { Ok(()) } else { self.write_checkpoint() }
+    }
+
+    fn write_checkpoint(&self) -> Result<(), TrainError> {
         let state = State {
             settings: self.settings(),
             step: self.step,
             best: self.best.to_bits(),
-            losses: self.losses.to_bits(),
+            losses: (self.losses.0.to_bits(), self.losses.1),
+            backward: self.backward,
             history: self.history.clone(),
         };
-        let tensors = [&self.values[..], &self.adam.first, &self.adam.second, &self.best_values];
+        let residuals = self.pipeline.residuals();
+        let tensors =
+            [&self.values[..], &self.adam.first, &self.adam.second, &self.best_values, residuals];
         fs::create_dir_all(&self.config.output_dir)
             .map_err(|e| TrainError::io(&self.config.output_dir, e))?;
         checkpoint::save(&self.checkpoint_path(), &state, &tensors)
@@ -447,15 +472,28 @@ impl Trainer {
     fn resume(&mut self) -> Result<(), TrainError> {
         let (path, settings) = (self.checkpoint_path(), self.settings());
         let AdamW { first, second, .. } = &mut self.adam;
-        let mut tensors = [&mut self.values, first, second, &mut self.best_values];
+        let residuals = self.pipeline.residuals_mut();
+        let mut tensors = [&mut self.values[..], first, second, &mut self.best_values, residuals];
         if let Some(state) = checkpoint::load(&path, &settings, &mut tensors)? {
             self.step = state.step;
             self.best = f64::from_bits(state.best);
-            self.losses = f64::from_bits(state.losses);
+            self.losses = (f64::from_bits(state.losses.0), state.losses.1);
+            self.backward = state.backward;
             self.history = state.history;
         }
         Ok(())
     }
+}
+
+/// A flat vector, parameter by parameter.
+fn split(params: &[Param], flat: &[f32]) -> Vec<Vec<f32>> {
+    let mut rest = flat;
+    let part = |param: &Param| {
+        let (part, after) = rest.split_at(param.len().min(rest.len()));
+        rest = after;
+        part.to_vec()
+    };
+    params.iter().map(part).collect()
 }
 
 /// A lane by its name.
@@ -482,7 +520,10 @@ mod lane_name {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use super::super::{DatasetConfig, ModelConfig, QuantizationConfig};
+    use super::super::{
+        CodecName, CompressionConfig, DatasetConfig, ModelConfig, PredictionConfig,
+        QuantizationConfig,
+    };
     use super::*;
 
     /// Settings of a run of milliseconds, in a folder of its own.
@@ -519,6 +560,9 @@ mod tests {
             seed: 7,
             quantization: QuantizationConfig { target, start: 0.25, ..Default::default() },
             sparsity: None,
+            prediction: None,
+            compression: None,
+            ternary_accumulation: false,
         }
     }
 
@@ -552,7 +596,7 @@ mod tests {
             assert_eq!(second.history, trainer.history);
 
             let other = TrainConfig { seed: 8, ..stopped.clone() };
-            let error = Trainer::open(other).unwrap_err().to_string();
+            let error = Trainer::open(other).err().unwrap().to_string();
             assert!(error.contains("other settings"), "{error}");
             let path = second.checkpoint_path();
             let bytes = fs::read(&path).unwrap();
@@ -562,11 +606,52 @@ mod tests {
                 (b"TLTRAIN1", "no checkpoint of this version"),
             ] {
                 fs::write(&path, bytes).unwrap();
-                let error = Trainer::open(stopped.clone()).unwrap_err().to_string();
+                let error = Trainer::open(stopped.clone()).err().unwrap().to_string();
                 assert!(error.contains(expected), "{error}");
             }
             fs::remove_dir_all(stopped.dataset.path.parent().unwrap()).unwrap();
         }
+    }
+
+    /// Prediction, compression and accumulation in trits: fewer backward passes, the same bits again, and
+    /// a run that is stopped goes on from its last evaluation.
+    #[test]
+    fn methods_give_the_same_bits_again_and_after_an_interruption() {
+        let plain = settings("methods", Target::Float);
+        for codec in [CodecName::TwoPhase, CodecName::LowRank, CodecName::TopK] {
+            let config = TrainConfig {
+                gradient_accumulation_steps: 4,
+                max_steps: 24,
+                eval_steps: 12,
+                ternary_accumulation: codec == CodecName::TopK,
+                prediction: Some(PredictionConfig {
+                    warmup_steps: 4,
+                    full_steps: 1,
+                    predict_steps: 4,
+                    correct_every: 4,
+                    least_cosine: -1.0,
+                    adaptive_phases: false,
+                }),
+                compression: Some(CompressionConfig { codec, ratio: 0.2, workers: 2 }),
+                output_dir: plain.output_dir.join(format!("{codec:?}")),
+                ..plain.clone()
+            };
+            let mut trainer = Trainer::open(config.clone()).unwrap();
+            run(&mut trainer, 24);
+            assert!(trainer.backward_passes() < 24 * 4, "{}", trainer.backward_passes());
+            assert!(trainer.history[1].training < trainer.history[0].training);
+            let output_dir = plain.output_dir.join(format!("{codec:?} again"));
+            let config = TrainConfig { output_dir, ..config };
+            let mut second = Trainer::open(config.clone()).unwrap();
+            run(&mut second, 17);
+            second.save().unwrap();
+            let mut second = Trainer::open(config).unwrap();
+            assert_eq!(second.step, 12);
+            run(&mut second, 24);
+            assert_eq!(second.values, trainer.values, "{codec:?}");
+            assert_eq!(second.history, trainer.history, "{codec:?}");
+        }
+        fs::remove_dir_all(plain.dataset.path.parent().unwrap()).unwrap();
     }
 
     #[test]
