@@ -200,7 +200,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "training",
-        about: "lints and tests of what trains models",
+        about: "lints, documentation and tests of what trains models",
         full: false,
         needs: &[],
         work: Work::Commands(|| {
