@@ -1,6 +1,7 @@
 //! What trilane needs an operating system for: the processor's level, threads, mapped files, the
 //! GGUF writer, conversion, embeddings, texts as tokens and texts that go on, the memory of decoders,
-//! layers that compute only the neurons that matter, models larger than memory, and measuring models.
+//! hypervectors, layers that compute only the neurons that matter, models larger than memory, and
+//! measuring models.
 
 #[cfg(feature = "sparse")]
 pub mod calibrate;
@@ -12,6 +13,7 @@ pub mod embedding;
 pub mod eval;
 pub mod generation;
 pub mod gguf_writer;
+pub mod hyper;
 pub mod layer_errors;
 pub mod level;
 #[cfg(feature = "mapped")]

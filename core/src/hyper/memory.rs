@@ -135,14 +135,30 @@ impl<'a> ItemMemory<'a> {
         nearest: &mut [Neighbour],
     ) -> Result<usize, ArgumentError> {
         check_lengths(self.dim, query.dim())?;
+        Self::nearest_of(backend, self.iter(), query, nearest)
+    }
+
+    /// As [`nearest`](Self::nearest), of any vectors in order. Ordered; which ones is Exact.
+    ///
+    /// # Errors
+    /// [`ArgumentError::Length`] for different dimensions.
+    pub fn nearest_of<'v>(
+        backend: impl Backend,
+        items: impl Iterator<Item = TritPlanes<'v>>,
+        query: &TritPlanes<'_>,
+        nearest: &mut [Neighbour],
+    ) -> Result<usize, ArgumentError> {
         nearest.fill(Neighbour::NONE);
-        for (index, item) in self.iter().enumerate() {
+        let mut count = 0;
+        for (index, item) in items.enumerate() {
+            check_lengths(query.dim(), item.dim())?;
             let dot = backend.trit_dot(&item, query);
             let nonzeros = backend.trit_nonzeros(&item);
             insert(Neighbour { index, cosine: 0.0, dot, nonzeros }, nearest);
+            count = index + 1;
         }
         let size = backend.trit_nonzeros(query);
-        let found = self.len().min(nearest.len());
+        let found = nearest.len().min(count);
         for neighbour in nearest.iter_mut().take(found) {
             neighbour.cosine = quotient(neighbour.dot, neighbour.nonzeros, size);
         }

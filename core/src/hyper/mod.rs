@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `planes` | [`TritPlanes`] and [`TritPlanesMut`]: views whose invariants hold |
+//! | `stored` | [`Stored`]: a vector and the array that it is in |
 //! | `random` | seeded vectors, dense and sparse |
 //! | `bind` | products, and the binding modulo 3 for data that has it |
 //! | `permute` | cyclic shifts |
@@ -21,23 +22,22 @@
 //! Ordered. `docs/hypervectors.md` has the figures.
 //!
 //! ```
-//! use trilane_core::hyper::{TritPlanesMut, bind, bundle_words, bundle, cosine, random, words};
+//! use trilane_core::hyper::{Stored, bind, bundle, bundle_words, cosine, random, words};
 //! use trilane_core::kernel::Baseline;
 //! const DIM: usize = 1000;
-//! let mut memory = [[0; 2 * words(DIM)]; 7];
-//! let mut vectors = memory.each_mut().map(|m| TritPlanesMut::zeros(DIM, m).unwrap());
-//! let [colour, shape, red, round, red_colour, round_shape, record] = &mut vectors;
-//! for (seed, v) in [&mut *colour, &mut *shape, &mut *red, &mut *round].into_iter().enumerate() {
-//!     random(seed as u64, v);
+//! let zeros = Stored::zeros(DIM, [0; 2 * words(DIM)])?;
+//! let [mut colour, mut shape, mut red, mut round] = [0; 4].map(|_| zeros.clone());
+//! for (seed, v) in [&mut colour, &mut shape, &mut red, &mut round].into_iter().enumerate() {
+//!     random(seed as u64, &mut v.view_mut());
 //! }
 //! // A red, round thing.
-//! bind(&colour.view(), &red.view(), red_colour)?;
-//! bind(&shape.view(), &round.view(), round_shape)?;
+//! let [mut a, mut b, mut thing, mut answer] = [0; 4].map(|_| zeros.clone());
+//! bind(&colour.view(), &red.view(), &mut a.view_mut())?;
+//! bind(&shape.view(), &round.view(), &mut b.view_mut())?;
 //! let mut counters = [0; bundle_words(DIM, 2)];
-//! bundle(Baseline, &[red_colour.view(), round_shape.view()], &mut counters, record)?;
+//! bundle(Baseline, &[a.view(), b.view()], &mut counters, &mut thing.view_mut())?;
 //! // What colour is it?
-//! let answer = red_colour;
-//! bind(&record.view(), &colour.view(), answer)?;
+//! bind(&thing.view(), &colour.view(), &mut answer.view_mut())?;
 //! assert!(cosine(Baseline, &answer.view(), &red.view())? > 0.6);
 //! assert!(cosine(Baseline, &answer.view(), &round.view())? < 0.1);
 //! # Ok::<(), trilane_core::error::ArgumentError>(())
@@ -53,6 +53,7 @@ mod random;
 mod real;
 mod similarity;
 mod sparse;
+mod stored;
 
 pub use bind::{add_clamped, bind, bind_many, bind_mod3, unbind_mod3};
 pub use bundle::{Bundle, bundle, bundle_words, majority_trit};
@@ -64,3 +65,4 @@ pub use random::{random, random_sparse};
 pub use real::{level_of, project, thermometer};
 pub use similarity::{cosine, dot, hamming_distance, hamming_similarity};
 pub use sparse::SparseTrits;
+pub use stored::Stored;

@@ -99,7 +99,7 @@ impl<'a> TritPlanes<'a> {
 
     /// The number of 0. Exact.
     pub fn count_zero(&self) -> usize {
-        self.dim - self.count_nonzero()
+        self.dim.saturating_sub(self.count_nonzero())
     }
 
     /// The sum of the trits. Exact.
@@ -177,6 +177,11 @@ impl<'a> TritPlanesMut<'a> {
         Ok(Self { dim, plus, minus })
     }
 
+    /// A view of planes that keep what the type promises.
+    pub(super) const fn trusted(dim: usize, plus: &'a mut [u64], minus: &'a mut [u64]) -> Self {
+        Self { dim, plus, minus }
+    }
+
     /// Trits.
     pub const fn dim(&self) -> usize {
         self.dim
@@ -238,14 +243,15 @@ impl<'a> TritPlanesMut<'a> {
     /// [`ArgumentError::Length`] for another dimension.
     pub fn write(&mut self, other: &TritPlanes<'_>) -> Result<(), ArgumentError> {
         check_lengths(self.dim, other.dim)?;
-        self.plus.copy_from_slice(other.plus);
-        self.minus.copy_from_slice(other.minus);
+        self.write_words(other.words());
         Ok(())
     }
 
     /// Turns every trit over.
     pub fn negate(&mut self) {
-        self.plus.swap_with_slice(self.minus);
+        for (plus, minus) in self.plus.iter_mut().zip(self.minus.iter_mut()) {
+            core::mem::swap(plus, minus);
+        }
     }
 
     /// Writes the trit of each position.
