@@ -51,11 +51,11 @@ pub fn level_of(x: f32, low: f32, high: f32, levels: usize) -> Result<usize, Arg
     Ok(((share * (levels - 1) as f32 + 0.5) as usize).min(levels - 1))
 }
 
-/// `out[j] = sign(Σᵢ R[i,j]·x[i])` with R[i] the dense random vector i of a seed: the cosine of two
+/// `out[j] = sign(Σᵢ R[i,j]·x[i])` with `R[i]` the dense random vector i of a seed: the cosine of two
 /// projections is near `1 − 2θ/π` for vectors at an angle θ (Charikar 2002). A sum of 0 gives 0.
 ///
 /// Ordered: each sum starts at +0 and takes its terms `±x[i]` in order. No matrix is stored; word w of
-/// R[i] is made when it is needed, as [`random`](super::random) makes it of a key for `seed` and `i`.
+/// `R[i]` is made when it is needed, as [`random`](super::random) makes it of a key for `seed` and `i`.
 ///
 /// # Errors
 /// [`ArgumentError::Empty`] for no numbers, [`ArgumentError::NotFinite`] for NaN or infinity.

@@ -91,7 +91,7 @@ const CHUNK: usize = 512;
 ///
 /// **State.** Of every parameter `Σwg` and `Σwtg`, t counted from the last gradient (so each is ≤ 0):
 /// when t moves on by Δ, `Σwtg ← Σwtg − Δ·Σwg`. No gradient is kept. With the sums of weights
-/// [`Weights`] the fit is closed:
+/// `Weights` the fit is closed:
 ///
 /// ```text
 /// t̄ = Σwt/Σw,  Sxx = Σwt² − t̄·Σwt
