@@ -8,9 +8,13 @@ mod compression;
 #[path = "../train_digits/data.rs"]
 #[allow(dead_code, reason = "the rest of it is for train_digits")]
 mod data;
+mod prediction;
+mod published;
 #[path = "../train_digits/random.rs"]
 #[allow(dead_code, reason = "the rest of it is for train_digits")]
 mod random;
+mod selection;
+mod sweep;
 mod tasks;
 
 use clap::{Args, Parser, Subcommand};
@@ -37,6 +41,53 @@ enum Experiment {
     Tasks,
     /// Training of several workers whose gradients travel compressed.
     Compression(compression::Settings),
+    /// Predicted gradients against SGD, momentum and the published predictor, at equal backward
+    /// passes.
+    Prediction(Size),
+    /// Selected samples against plain training, at equal sample-backward passes.
+    Selection(Size),
+    /// Sample-backward passes to plain training's best validation loss.
+    Race(Size),
+}
+
+/// How large an experiment is.
+#[derive(Args, Debug)]
+struct Size {
+    /// Backward passes, each of a batch.
+    #[arg(long, default_value_t = 200)]
+    passes: usize,
+    /// Seeds, from 1.
+    #[arg(long, default_value_t = 5)]
+    seeds: u64,
+    /// Learning rates from 2 to this power …
+    #[arg(long, default_value_t = -6, allow_negative_numbers = true)]
+    first_rate: i32,
+    /// … to 2 to this one.
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
+    last_rate: i32,
+    /// Only tasks whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// A tenth of the passes and two seeds, to see that it works.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// A table of an experiment: task, rates, seeds, passes.
+type Table = fn(&dyn Task, &[f32], u64, usize) -> Result<()>;
+
+impl Size {
+    /// Prints a table for every task.
+    fn tables(&self, tasks: &[Box<dyn Task>], table: Table) -> Result<()> {
+        let rates = prediction::rates(self.first_rate, self.last_rate);
+        let (passes, seeds) =
+            if self.quick { (self.passes.div_ceil(10), 2) } else { (self.passes, self.seeds) };
+        if rates.is_empty() || passes == 0 || seeds == 0 {
+            return Err("no rates, passes or seeds".into());
+        }
+        let chosen = tasks.iter().filter(|task| task.name().contains(&self.only));
+        chosen.into_iter().try_for_each(|task| table(task.as_ref(), &rates, seeds, passes))
+    }
 }
 
 /// Where the data is; tasks without it are left out.
@@ -45,6 +96,9 @@ struct Data {
     /// scikit-learn's digits.csv, as models/README.md says where to get it.
     #[arg(long, global = true)]
     digits: Option<PathBuf>,
+    /// Hidden neurons of the digits' network.
+    #[arg(long, global = true, default_value_t = 64)]
+    hidden: usize,
     /// Tiny Shakespeare, or another text.
     #[arg(long, global = true)]
     text: Option<PathBuf>,
@@ -59,7 +113,7 @@ impl Data {
             Box::new(Logistic::new(50, 2000, 1)),
         ];
         if let Some(path) = &self.digits {
-            tasks.push(Box::new(Digits::read(path, 64)?));
+            tasks.push(Box::new(Digits::read(path, self.hidden)?));
         }
         if let Some(path) = &self.text {
             let text = std::fs::read_to_string(path)
@@ -81,11 +135,13 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<()> {
+    let tasks = arguments.data.tasks()?;
     match arguments.experiment {
         Experiment::Compression(settings) => compression::run(&arguments.data, &settings),
-        Experiment::Tasks => {
-            arguments.data.tasks()?.iter().try_for_each(|task| plain(task.as_ref()))
-        }
+        Experiment::Tasks => tasks.iter().try_for_each(|task| plain(task.as_ref())),
+        Experiment::Prediction(size) => size.tables(&tasks, prediction::table),
+        Experiment::Selection(size) => size.tables(&tasks, selection::table),
+        Experiment::Race(size) => size.tables(&tasks, selection::race),
     }
 }
 

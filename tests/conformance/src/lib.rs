@@ -16,6 +16,7 @@ mod pi;
 mod random;
 mod sparse;
 mod sparse_blocks;
+mod train;
 
 use matrix::Planes;
 use trilane_core::kernel::Backend;
@@ -102,6 +103,7 @@ pub fn run(
     part("digits", models::perceptron(backend, models.digits, memory)?);
     part("pi", pi::everything());
     part("compression", compression::everything());
+    part("prediction", train::prediction());
     part("encoder", models::encoder(backend, memory)?);
     report("all", all.value());
     Ok(all.value())

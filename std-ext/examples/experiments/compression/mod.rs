@@ -24,9 +24,6 @@ enum Subject {
 pub(crate) struct Settings {
     /// The task.
     subject: Subject,
-    /// Hidden neurons of the perceptron.
-    #[arg(long, default_value_t = 256)]
-    hidden: usize,
     /// Steps of training.
     #[arg(long, default_value_t = 1500)]
     steps: usize,
@@ -53,7 +50,7 @@ type Job = (usize, Method, f32, f32, u64);
 /// Prints the validation loss of every codec at its best rate, beside that of nothing compressed.
 pub(crate) fn run(data: &Data, settings: &Settings) -> Result<()> {
     let task: Box<dyn Task> = match (settings.subject, &data.digits, &data.text) {
-        (Subject::Digits, Some(path), _) => Box::new(Digits::read(path, settings.hidden)?),
+        (Subject::Digits, Some(path), _) => Box::new(Digits::read(path, data.hidden)?),
         (Subject::Transformer, _, Some(path)) => {
             Box::new(Transformer::new(&std::fs::read_to_string(path)?)?)
         }
