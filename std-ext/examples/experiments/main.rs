@@ -5,6 +5,7 @@
 //! RAYON_NUM_THREADS=1, so that the matrix products of the transformer do not start more.
 
 mod compression;
+mod cost;
 #[path = "../train_digits/data.rs"]
 #[allow(dead_code, reason = "the rest of it is for train_digits")]
 mod data;
@@ -46,6 +47,15 @@ enum Experiment {
     Prediction(Size),
     /// Selected samples against plain training, at equal sample-backward passes.
     Selection(Size),
+    /// The time of a prediction.
+    Cost {
+        /// Parameters in a tensor.
+        #[arg(long, default_value_t = 1_000_000)]
+        parameters: usize,
+        /// Gradients, of which the fastest counts.
+        #[arg(long, default_value_t = 200)]
+        rounds: u64,
+    },
     /// Sample-backward passes to plain training's best validation loss.
     Race(Size),
 }
@@ -141,6 +151,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Experiment::Tasks => tasks.iter().try_for_each(|task| plain(task.as_ref())),
         Experiment::Prediction(size) => size.tables(&tasks, prediction::table),
         Experiment::Selection(size) => size.tables(&tasks, selection::table),
+        Experiment::Cost { parameters, rounds } => cost::table(parameters, rounds),
         Experiment::Race(size) => size.tables(&tasks, selection::race),
     }
 }
