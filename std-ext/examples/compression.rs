@@ -75,6 +75,9 @@ impl Kind {
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+/// A codec and what tables call it.
+type Named = (&'static str, Box<dyn Codec>);
+
 fn main() -> Result<()> {
     match Arguments::parse().table {
         Table::Fidelity { side } => fidelity(side),
@@ -83,10 +86,7 @@ fn main() -> Result<()> {
 }
 
 /// The codecs for a square matrix.
-fn codecs(
-    side: usize,
-    ratio: f32,
-) -> std::result::Result<Vec<(&'static str, Box<dyn Codec>)>, ArgumentError> {
+fn codecs(side: usize, ratio: f32) -> std::result::Result<Vec<Named>, ArgumentError> {
     let n = side * side;
     let half = SketchShape::with_ratio(n, ratio, 0.5)?;
     let rows = SketchShape { rows: 3, width: half.width / 3, ..half };
