@@ -14,6 +14,9 @@ use trilane_core::trit::Trit;
 type Binary =
     fn(&TritPlanes<'_>, &TritPlanes<'_>, &mut TritPlanesMut<'_>) -> Result<(), ArgumentError>;
 
+/// What an operation does to a pair of trits.
+type OfTrits<'a> = &'a dyn Fn(i8, i8) -> i8;
+
 fn apply(op: Binary, a: &Owned, b: &Owned) -> Owned {
     Owned::written(a.dim, |out| op(&a.view(), &b.view(), out).unwrap())
 }
@@ -39,7 +42,7 @@ proptest! {
     fn elementwise_operations_are_those_of_integers(v in vectors(2)) {
         let (a, b) = (&v[0], &v[1]);
         let mod3 = |x: i8| [0, 1, -1][x.rem_euclid(3) as usize];
-        let operations: [(Binary, &dyn Fn(i8, i8) -> i8); 4] = [
+        let operations: [(Binary, OfTrits<'_>); 4] = [
             (bind, &|a, b| a * b),
             (bind_mod3, &|a, b| mod3(a - b)),
             (unbind_mod3, &|a, b| mod3(a + b)),
