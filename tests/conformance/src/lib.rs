@@ -17,6 +17,7 @@ mod random;
 mod sparse;
 mod sparse_blocks;
 mod train;
+mod trits;
 
 use matrix::Planes;
 use trilane_core::kernel::Backend;
@@ -104,6 +105,8 @@ pub fn run(
     part("pi", pi::everything());
     part("compression", compression::everything());
     part("prediction", train::prediction());
+    part("trits", trits::digest(trits::arithmetic()));
+    part("hypervectors", trits::digest(trits::hypervectors(backend)));
     part("encoder", models::encoder(backend, memory)?);
     report("all", all.value());
     Ok(all.value())

@@ -86,6 +86,7 @@ fn selected(digest: &mut Digest) -> Result<(), ArgumentError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
