@@ -14,8 +14,13 @@ use trilane_core::trit::Trit;
 type Binary =
     fn(&TritPlanes<'_>, &TritPlanes<'_>, &mut TritPlanesMut<'_>) -> Result<(), ArgumentError>;
 
-/// What an operation does to a pair of trits.
-type OfTrits<'a> = &'a dyn Fn(i8, i8) -> i8;
+/// What an operation does to two values.
+type OfValues = fn(i8, i8) -> i8;
+
+/// The rest modulo 3 that is −1, 0 or 1.
+fn mod3(x: i8) -> i8 {
+    [0, 1, -1][x.rem_euclid(3) as usize]
+}
 
 fn apply(op: Binary, a: &Owned, b: &Owned) -> Owned {
     Owned::written(a.dim, |out| op(&a.view(), &b.view(), out).unwrap())
@@ -41,12 +46,11 @@ proptest! {
     #[test]
     fn elementwise_operations_are_those_of_integers(v in vectors(2)) {
         let (a, b) = (&v[0], &v[1]);
-        let mod3 = |x: i8| [0, 1, -1][x.rem_euclid(3) as usize];
-        let operations: [(Binary, OfTrits<'_>); 4] = [
-            (bind, &|a, b| a * b),
-            (bind_mod3, &|a, b| mod3(a - b)),
-            (unbind_mod3, &|a, b| mod3(a + b)),
-            (add_clamped, &|a, b| (a + b).clamp(-1, 1)),
+        let operations: [(Binary, OfValues); 4] = [
+            (bind, |a, b| a * b),
+            (bind_mod3, |a, b| mod3(a - b)),
+            (unbind_mod3, |a, b| mod3(a + b)),
+            (add_clamped, |a, b| (a + b).clamp(-1, 1)),
         ];
         for (op, f) in operations {
             let expected: Vec<i8> =
