@@ -39,6 +39,8 @@ impl ModelCodec {
     /// [`ArgumentError::Count`] for a tensor of no values, [`ArgumentError::Parameter`] for a ratio
     /// outside 2⁻²⁰..=1, [`ArgumentError::Empty`] for no tensors.
     pub fn low_rank(shapes: &[Vec<usize>], ratio: f32, seed: u64) -> Result<Self, ArgumentError> {
+        // Refuses a ratio that makes no sense.
+        LowRank::<Vec<f32>>::rank_for_ratio(1, 1, ratio)?;
         let len = |shape: &Vec<usize>| shape.iter().product::<usize>();
         let total: usize = shapes.iter().map(len).sum();
         let rank = |shape: &Vec<usize>| match shape[..] {
