@@ -138,3 +138,8 @@ pub(crate) fn check_count(
         Err(ArgumentError::Count { name, least, greatest, actual })
     }
 }
+
+/// A count in 64 bits, whatever the width of the processor.
+pub(crate) fn wide(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,7 +1,7 @@
 //! Hypervectors of real numbers.
 
 use super::TritPlanesMut;
-use crate::error::{ArgumentError, check_count, check_parameter, check_values};
+use crate::error::{ArgumentError, check_count, check_parameter, check_values, wide};
 use crate::pi::PiChaos;
 
 /// The thermometer of a level: the first `⌊dim·level/(levels − 1)⌋` trits are +1, the others −1.
@@ -16,8 +16,8 @@ pub fn thermometer(
     levels: usize,
     out: &mut TritPlanesMut<'_>,
 ) -> Result<(), ArgumentError> {
-    check_count("levels", levels.min(1 << 62) as i64, 2, 1 << 62)?;
-    check_count("level", level.min(1 << 62) as i64, 0, levels as i64 - 1)?;
+    check_count("levels", wide(levels), 2, i64::MAX)?;
+    check_count("level", wide(level), 0, wide(levels) - 1)?;
     // Below dim, since level < levels; the product of two `usize` fits.
     let ones = (out.dim() as u128 * level as u128 / (levels as u128 - 1)) as usize;
     out.write_words((0..).step_by(64).map(|first: usize| {
@@ -45,7 +45,7 @@ pub fn level_of(x: f32, low: f32, high: f32, levels: usize) -> Result<usize, Arg
     check_values(&[x])?;
     check_parameter("low", low, f32::MIN, f32::MAX)?;
     check_parameter("high", high, low.next_up(), f32::MAX)?;
-    check_count("levels", levels.min(1 << 62) as i64, 2, 1 << 16)?;
+    check_count("levels", wide(levels), 2, 1 << 16)?;
     // In halves, whose difference does not overflow.
     let share = (x.clamp(low, high) / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0);
     Ok(((share * (levels - 1) as f32 + 0.5) as usize).min(levels - 1))

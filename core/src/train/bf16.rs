@@ -11,7 +11,7 @@ use half::bf16;
 ///
 /// ```
 /// use trilane_core::train::bf16::{bf16_to_f32, f32_to_bf16};
-/// assert_eq!(bf16_to_f32(f32_to_bf16(1.003_906_3)), 1.007_812_5); // a half and a bit: up
+/// assert_eq!(bf16_to_f32(f32_to_bf16(1.004)), 1.007_812_5); // a little over half: up
 /// assert!(bf16_to_f32(f32_to_bf16(f32::from_bits(0x7F80_0001))).is_nan()); // not infinity
 /// ```
 pub const fn f32_to_bf16(value: f32) -> u16 {

@@ -125,11 +125,19 @@ pub(crate) fn run(
 /// The methods of the table.
 fn methods() -> Vec<(&'static str, Method)> {
     let config = DeterministicPhaseConfig::default();
+    let predicted = |config| Method::Predicted { momentum: 0.9, config };
+    let corrected = DeterministicPhaseConfig { correct_every: 5, ..config };
+    let gated = |least_cosine| DeterministicPhaseConfig { least_cosine, ..config };
+    let residual = DeterministicPhaseConfig { residual_rate: 0.1, ..config };
     vec![
         ("SGD", Method::Plain { momentum: 0.0 }),
         ("momentum 0.9", Method::Plain { momentum: 0.9 }),
         ("published", Method::Published),
-        ("predicted", Method::Predicted { momentum: 0.9, config }),
+        ("predicted", predicted(config)),
+        ("corrected every 5", predicted(corrected)),
+        ("gate 0.5", predicted(gated(0.5))),
+        ("no gate", predicted(gated(-1.0))),
+        ("residual 0.1", predicted(residual)),
     ]
 }
 

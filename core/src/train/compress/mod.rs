@@ -61,7 +61,7 @@ pub use ternary::{TERNARY_GROUP, TERNARY_GROUP_WORDS, Ternary};
 pub use top_k::TopK;
 pub use two_phase::{SketchShape, TwoPhase};
 
-use crate::error::{ArgumentError, check_lengths, check_parameter};
+use crate::error::{ArgumentError, check_lengths, check_parameter, wide};
 use crate::quant::max_magnitude_bits;
 
 /// Largest magnitude of a value: sums of 2³¹ of them stay finite.
@@ -199,10 +199,6 @@ pub(super) fn check_count(
     }
     let (least, greatest, actual) = (wide(least), wide(greatest), wide(actual));
     Err(ArgumentError::Count { name, least, greatest, actual })
-}
-
-fn wide(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Words of `ratio · n`, rounded down.
