@@ -32,6 +32,7 @@ pub mod ops;
 mod optimizer;
 mod phase_trainer;
 pub mod random;
+mod record;
 mod tensors;
 mod trainer;
 mod vocabulary;
@@ -47,5 +48,6 @@ pub use config::{
 pub use error::TrainError;
 pub use fake_quantize::{fake_quantize, fake_quantize_activations};
 pub use phase_trainer::DeterministicPhaseTrainer;
+pub use record::{LaneLoss, Record, StepReport};
 pub use tensors::{Gradients, ParameterShapes};
-pub use trainer::{LaneLoss, Record, StepReport, Trainer};
+pub use trainer::Trainer;

@@ -2,10 +2,14 @@
 
 use super::tensors::{Gradients, ParameterShapes};
 use super::{DeterministicPhaseTrainer, TrainError};
+use crate::compress::Workers;
 use candle_core::Device;
 use std::fmt;
-use trilane_core::train::compress::{Codec, SketchShape, TwoPhase, feed, settle};
+use trilane_core::train::compress::{SketchShape, TwoPhase};
 use trilane_core::train::predict::{DeterministicPhaseConfig, DeterministicStepInfo};
+
+/// The share of a message's words that are the sketch's.
+const SKETCH_SHARE: f32 = 0.5;
 
 /// What an accelerator does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,13 +90,8 @@ impl VSAAcceleratorConfig {
 pub struct VSAAccelerator {
     shapes: ParameterShapes,
     trainer: DeterministicPhaseTrainer,
-    compression: Option<Compression>,
-}
-
-/// A codec, and what its messages have left out so far.
-struct Compression {
-    codec: TwoPhase<Vec<u32>>,
-    residual: Vec<f32>,
+    /// One worker, whose messages go to itself.
+    compression: Option<Workers>,
 }
 
 /// What an accelerator has done.
@@ -134,9 +133,8 @@ impl VSAAccelerator {
         let parameters = shapes.elements();
         let compression = config.compression_ratio.map(|ratio| {
             let shape = SketchShape::with_ratio(parameters, ratio, SKETCH_SHARE)?;
-            let candidates = vec![0; shape.candidates];
-            let codec = TwoPhase::new(parameters, shape, config.seed, candidates)?;
-            Ok::<_, TrainError>(Compression { codec, residual: vec![0.0; parameters] })
+            let codec = TwoPhase::new(parameters, shape, config.seed, vec![0; shape.candidates])?;
+            Ok::<_, TrainError>(Workers::new(Box::new(codec), 1)?)
         });
         Ok(Self { shapes, trainer, compression: compression.transpose()? })
     }
@@ -152,21 +150,13 @@ impl VSAAccelerator {
     /// # Errors
     /// As [`DeterministicPhaseTrainer::record_full_gradients`].
     pub fn record_gradients(&mut self, gradients: &Gradients) -> Result<Gradients, TrainError> {
-        let Some(Compression { codec, residual }) = &mut self.compression else {
+        let Some(workers) = &mut self.compression else {
             self.trainer.record_full_gradients(gradients)?;
             return Ok(gradients.clone());
         };
-        feed(&self.shapes.flatten(gradients)?, residual)?;
-        codec.start(self.trainer.begin_step().step);
-        let mut message = Vec::new();
-        for round in 0..codec.rounds() {
-            message = vec![0; codec.message_words(round)];
-            codec.encode(round, residual, &mut message)?;
-            codec.absorb(round, &message)?;
-        }
-        settle(codec, &message, residual)?;
-        let mut told = vec![0.0; self.shapes.elements()];
-        codec.add_decoded(&message, 1.0, &mut told)?;
+        let gradient = self.shapes.flatten(gradients)?;
+        let mut told = vec![0.0; gradient.len()];
+        workers.exchange(self.trainer.begin_step().step, &[gradient], &mut told)?;
         let told = self.shapes.unflatten(&told)?;
         self.trainer.record_full_gradients(&told)?;
         Ok(told)
@@ -199,6 +189,3 @@ impl VSAAccelerator {
         }
     }
 }
-
-/// The share of a message's words that are the sketch's.
-const SKETCH_SHARE: f32 = 0.5;

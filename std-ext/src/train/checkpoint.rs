@@ -1,7 +1,7 @@
 //! The state of a training run on disk.
 
 use super::TrainError;
-use super::trainer::Record;
+use super::record::Record;
 use crate::gguf_writer::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::fs;

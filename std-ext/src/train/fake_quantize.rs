@@ -6,7 +6,7 @@
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use trilane_core::digits::{Group, units};
 use trilane_core::lane::{PrecisionLane, fake_quantize_row};
-use trilane_core::quant::{ActivationsBuf, activation_lens};
+use trilane_core::quant::{ActivationsBuf, QuantError, activation_lens};
 
 /// Rows of a matrix as a lane reads them: [`fake_quantize_row`] of each.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,20 @@ pub fn fake_quantize(weight: &Tensor, lane: PrecisionLane, group: Group) -> Resu
     }
 }
 
+/// [`fake_quantize_row`] of each row of `cols` weights.
+pub(super) fn fake_quantize_rows(
+    weights: &mut [f32],
+    cols: usize,
+    lane: PrecisionLane,
+    group: Group,
+) -> std::result::Result<(), QuantError> {
+    let mut codes = vec![0; cols];
+    let mut scales = vec![0; units(cols) * group.scales_per_unit()];
+    weights
+        .chunks_exact_mut(cols)
+        .try_for_each(|row| fake_quantize_row(row, lane, group, &mut codes, &mut scales))
+}
+
 /// Activations as the integer kernels take them, with the gradient of the identity. Ordered.
 ///
 /// Each row along the last dimension is quantised by itself: int8 times a power of two for each unit
@@ -74,12 +88,7 @@ impl CustomOp1 for Weights {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (mut weights, cols) = rows(storage, layout)?;
-        let mut codes = vec![0; cols];
-        let mut scales = vec![0; units(cols) * self.group.scales_per_unit()];
-        for row in weights.chunks_exact_mut(cols) {
-            fake_quantize_row(row, self.lane, self.group, &mut codes, &mut scales)
-                .map_err(Error::wrap)?;
-        }
+        fake_quantize_rows(&mut weights, cols, self.lane, self.group).map_err(Error::wrap)?;
         Ok((CpuStorage::F32(weights), layout.shape().clone()))
     }
 

@@ -4,70 +4,22 @@ use super::checkpoint::{self, State};
 use super::config::{Target, TrainConfig};
 use super::corpus::Corpus;
 use super::decoder::{Config, Outcome, Param, Precision, outcome};
+use super::fake_quantize::fake_quantize_rows;
 use super::gradient::{Gradient, Pipeline};
 use super::model_file::{self, Origin, Start};
 use super::ops::{Activation, from_rows};
 use super::optimizer::{self, AdamW, Schedule};
+use super::record::{LaneLoss, Record, StepReport};
 use super::{TrainError, random};
 use candle_core::{Device, Tensor, Var};
-use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
 use std::thread;
-use trilane_core::digits::{Group, units};
-use trilane_core::lane::{PrecisionLane, fake_quantize_row};
+use trilane_core::digits::Group;
+use trilane_core::lane::PrecisionLane;
 
 /// Intermediate evaluations read one validation window of so many.
 const EVALUATION_STRIDE: usize = 6;
-
-/// What a step did.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepReport {
-    /// Steps done.
-    pub step: usize,
-    /// The mean loss of its windows, in nats per token; `None` where its gradient was predicted.
-    pub loss: Option<f32>,
-    /// The norm of the gradient before clipping.
-    pub norm: f64,
-    /// The learning rate.
-    pub rate: f64,
-}
-
-/// The validation loss at one lane.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LaneLoss {
-    /// The lane, by its name.
-    #[serde(with = "lane_name")]
-    pub lane: PrecisionLane,
-    /// Nats per token.
-    pub loss: f64,
-    /// Share of the gates above zero.
-    pub active: f64,
-}
-
-/// An evaluation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// Steps done.
-    pub step: usize,
-    /// The mean loss of the steps since the last one.
-    pub training: f64,
-    /// The validation loss at every lane that is trained for.
-    pub validation: Vec<LaneLoss>,
-}
-
-impl Record {
-    /// The mean over the quantised lanes, or the loss of the floats where there are none.
-    #[must_use]
-    pub fn mean(&self) -> f64 {
-        let quantised = self.validation.iter().filter(|l| l.lane != PrecisionLane::Float32);
-        let count = quantised.clone().count();
-        match count {
-            0 => self.validation.first().map_or(f64::INFINITY, |l| l.loss),
-            _ => quantised.map(|l| l.loss).sum::<f64>() / count as f64,
-        }
-    }
-}
 
 /// A decoder in training.
 ///
@@ -368,11 +320,7 @@ impl Trainer {
                 }
                 lane => lane,
             };
-            let mut codes = vec![0; cols];
-            let mut scales = vec![0; units(cols) * group.scales_per_unit()];
-            for row in values.chunks_exact_mut(cols) {
-                fake_quantize_row(row, lane, group, &mut codes, &mut scales)?;
-            }
+            fake_quantize_rows(values, cols, lane, group)?;
         }
         Ok(all)
     }
@@ -436,10 +384,9 @@ impl Trainer {
 
     /// Everything that the weights depend on; what may change when a run is resumed is left out.
     fn settings(&self) -> String {
-        let TrainConfig { output_dir: _, dataset, .. } = &self.config;
         let config = TrainConfig { output_dir: PathBuf::new(), ..self.config.clone() };
         let (training, validation) = self.tokens();
-        format!("{config:?} of {} with {training} and {validation} tokens", dataset.path.display())
+        format!("{config:?} with {training} and {validation} tokens")
     }
 
     /// Writes a checkpoint between evaluations, from which [`open`](Self::open) goes on with the same
@@ -496,171 +443,6 @@ fn split(params: &[Param], flat: &[f32]) -> Vec<Vec<f32>> {
     params.iter().map(part).collect()
 }
 
-/// A lane by its name.
-mod lane_name {
-    use serde::{Deserialize, Deserializer, Serializer, de};
-    use trilane_core::lane::PrecisionLane;
-
-    pub(super) fn serialize<S: Serializer>(
-        lane: &PrecisionLane,
-        out: S,
-    ) -> Result<S::Ok, S::Error> {
-        out.serialize_str(lane.name())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<PrecisionLane, D::Error> {
-        let name = String::deserialize(from)?;
-        let unknown = || de::Error::custom(format!("{name} is no lane"));
-        PrecisionLane::from_name(&name).ok_or_else(unknown)
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use super::super::{
-        CodecName, CompressionConfig, DatasetConfig, ModelConfig, PredictionConfig,
-        QuantizationConfig,
-    };
-    use super::*;
-
-    /// Settings of a run of milliseconds, in a folder of its own.
-    fn settings(name: &str, target: Target) -> TrainConfig {
-        let folder = std::env::temp_dir().join(format!("trilane-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("text.txt");
-        fs::write(&path, "no man is an island, entire of itself; ".repeat(60)).unwrap();
-        let model = ModelConfig {
-            vocab_size: 280,
-            hidden_size: 16,
-            intermediate_size: 24,
-            num_hidden_layers: 1,
-            num_attention_heads: 2,
-            num_key_value_heads: 1,
-            max_position_embeddings: 16,
-        };
-        TrainConfig {
-            base_model: None,
-            model,
-            hidden_act: None,
-            dataset: DatasetConfig { path, val_set_size: 0.2 },
-            output_dir: folder.join("out"),
-            sequence_len: 16,
-            micro_batch_size: 1,
-            gradient_accumulation_steps: 3,
-            max_steps: 8,
-            eval_steps: 4,
-            learning_rate: 5e-3,
-            warmup_steps: 100,
-            weight_decay: 0.1,
-            max_grad_norm: 1.0,
-            seed: 7,
-            quantization: QuantizationConfig { target, start: 0.25, ..Default::default() },
-            sparsity: None,
-            prediction: None,
-            compression: None,
-            ternary_accumulation: false,
-        }
-    }
-
-    fn run(trainer: &mut Trainer, to: usize) {
-        while trainer.step < to {
-            trainer.train_step().unwrap();
-            if trainer.is_evaluation_due() {
-                trainer.evaluate().unwrap();
-            }
-        }
-    }
-
-    #[test]
-    fn an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one() {
-        for target in [Target::Nested, Target::Ternary] {
-            let whole = settings(&format!("whole-{target:?}"), target);
-            let mut trainer = Trainer::open(whole.clone()).unwrap();
-            run(&mut trainer, 8);
-            let first = trainer.history[0].training;
-            assert!(trainer.history[1].training < first, "{:?}", trainer.history);
-
-            let stopped = TrainConfig { output_dir: whole.output_dir.join("stopped"), ..whole };
-            let mut second = Trainer::open(stopped.clone()).unwrap();
-            run(&mut second, 5);
-            second.save().unwrap();
-            let mut second = Trainer::open(stopped.clone()).unwrap();
-            assert_eq!((second.step, second.history.len()), (5, 1));
-            run(&mut second, 8);
-            assert_eq!(second.values, trainer.values);
-            assert_eq!(second.best_values, trainer.best_values);
-            assert_eq!(second.history, trainer.history);
-
-            let other = TrainConfig { seed: 8, ..stopped.clone() };
-            let error = Trainer::open(other).err().unwrap().to_string();
-            assert!(error.contains("other settings"), "{error}");
-            let path = second.checkpoint_path();
-            let bytes = fs::read(&path).unwrap();
-            for (bytes, expected) in [
-                (&bytes[..bytes.len() - 2], "cut short"),
-                (&[&bytes[..], &[0]].concat(), "longer"),
-                (b"TLTRAIN1", "no checkpoint of this version"),
-            ] {
-                fs::write(&path, bytes).unwrap();
-                let error = Trainer::open(stopped.clone()).err().unwrap().to_string();
-                assert!(error.contains(expected), "{error}");
-            }
-            fs::remove_dir_all(stopped.dataset.path.parent().unwrap()).unwrap();
-        }
-    }
-
-    /// Prediction, compression and accumulation in trits: fewer backward passes, the same bits again, and
-    /// a run that is stopped goes on from its last evaluation.
-    #[test]
-    fn methods_give_the_same_bits_again_and_after_an_interruption() {
-        let plain = settings("methods", Target::Float);
-        for codec in [CodecName::TwoPhase, CodecName::LowRank, CodecName::TopK] {
-            let config = TrainConfig {
-                gradient_accumulation_steps: 4,
-                max_steps: 24,
-                eval_steps: 12,
-                ternary_accumulation: codec == CodecName::TopK,
-                prediction: Some(PredictionConfig {
-                    warmup_steps: 4,
-                    full_steps: 1,
-                    predict_steps: 4,
-                    correct_every: 4,
-                    least_cosine: -1.0,
-                    adaptive_phases: false,
-                }),
-                compression: Some(CompressionConfig { codec, ratio: 0.2, workers: 2 }),
-                output_dir: plain.output_dir.join(format!("{codec:?}")),
-                ..plain.clone()
-            };
-            let mut trainer = Trainer::open(config.clone()).unwrap();
-            run(&mut trainer, 24);
-            assert!(trainer.backward_passes() < 24 * 4, "{}", trainer.backward_passes());
-            assert!(trainer.history[1].training < trainer.history[0].training);
-            let output_dir = plain.output_dir.join(format!("{codec:?} again"));
-            let config = TrainConfig { output_dir, ..config };
-            let mut second = Trainer::open(config.clone()).unwrap();
-            run(&mut second, 17);
-            second.save().unwrap();
-            let mut second = Trainer::open(config).unwrap();
-            assert_eq!(second.step, 12);
-            run(&mut second, 24);
-            assert_eq!(second.values, trainer.values, "{codec:?}");
-            assert_eq!(second.history, trainer.history, "{codec:?}");
-        }
-        fs::remove_dir_all(plain.dataset.path.parent().unwrap()).unwrap();
-    }
-
-    #[test]
-    fn a_run_that_diverges_says_so() {
-        let config = TrainConfig { learning_rate: 100.0, ..settings("diverges", Target::Float) };
-        let mut trainer = Trainer::open(config).unwrap();
-        trainer.values[0].fill(f32::INFINITY);
-        let error = trainer.train_step().unwrap_err().to_string();
-        assert!(error.starts_with("step 1: loss "), "{error}");
-        fs::remove_dir_all(trainer.config.dataset.path.parent().unwrap()).unwrap();
-    }
-}
+mod tests;

@@ -2,8 +2,7 @@
 
 use super::orthonormal::orthonormalize;
 use super::{
-    Codec, Exchange, MOST_PARAMETERS, budget, check_count, check_decode, check_encode,
-    check_finite, check_round,
+    Codec, Exchange, MOST_PARAMETERS, budget, check_absorb, check_count, check_decode, check_encode,
 };
 use crate::error::{ArgumentError, check_lengths};
 use crate::math::reduce;
@@ -166,10 +165,7 @@ impl<S: AsRef<[f32]> + AsMut<[f32]>> Codec for LowRank<S> {
     }
 
     fn absorb(&mut self, round: usize, merged: &[u32]) -> Result<(), ArgumentError> {
-        check_round(self, round)?;
-        check_lengths(self.message_words(round), merged.len())?;
-        let merged: &[f32] = bytemuck::cast_slice(merged);
-        check_finite(merged)?;
+        let merged = check_absorb(self, round, merged)?;
         let (seed, step) = (self.seed, self.step);
         let (p, q) = self.state.as_mut().split_at_mut(self.rows * self.rank);
         if round == 0 {

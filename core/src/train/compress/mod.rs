@@ -149,6 +149,20 @@ fn check_encode(
     check_magnitudes(x)
 }
 
+/// The numbers of a merged message, refused for a round that there is not, another length, and values
+/// that are not finite.
+fn check_absorb<'m>(
+    codec: &impl Codec,
+    round: usize,
+    merged: &'m [u32],
+) -> Result<&'m [f32], ArgumentError> {
+    check_round(codec, round)?;
+    check_lengths(codec.message_words(round), merged.len())?;
+    let merged = bytemuck::cast_slice(merged);
+    check_finite(merged)?;
+    Ok(merged)
+}
+
 fn check_round(codec: &impl Codec, round: usize) -> Result<(), ArgumentError> {
     check_count("round", round, 0, codec.rounds() - 1)
 }
@@ -194,11 +208,7 @@ pub(super) fn check_count(
     least: usize,
     greatest: usize,
 ) -> Result<(), ArgumentError> {
-    if (least..=greatest).contains(&actual) {
-        return Ok(());
-    }
-    let (least, greatest, actual) = (wide(least), wide(greatest), wide(actual));
-    Err(ArgumentError::Count { name, least, greatest, actual })
+    crate::error::check_count(name, wide(actual), wide(least), wide(greatest))
 }
 
 /// Words of `ratio · n`, rounded down.

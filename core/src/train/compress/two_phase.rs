@@ -3,8 +3,7 @@
 use super::select::{Magnitudes, Precision, largest};
 use super::sign_hash::{BLOCK, SignHash, for_each_block};
 use super::{
-    Codec, Exchange, MOST_PARAMETERS, budget, check_count, check_decode, check_encode,
-    check_finite, check_round,
+    Codec, Exchange, MOST_PARAMETERS, budget, check_absorb, check_count, check_decode, check_encode,
 };
 use crate::error::{ArgumentError, check_lengths, check_parameter};
 use crate::pi::PiChaos;
@@ -141,10 +140,7 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Codec for TwoPhase<S> {
     }
 
     fn absorb(&mut self, round: usize, merged: &[u32]) -> Result<(), ArgumentError> {
-        check_round(self, round)?;
-        check_lengths(self.message_words(round), merged.len())?;
-        let merged: &[f32] = bytemuck::cast_slice(merged);
-        check_finite(merged)?;
+        let merged = check_absorb(self, round, merged)?;
         if round == 0 {
             let estimates = Estimates {
                 n: self.parameters,

@@ -1,7 +1,7 @@
 //! The configuration of the phases.
 
 use super::predictor::PredictorConfig;
-use crate::error::{ArgumentError, check_parameter};
+use crate::error::{ArgumentError, check_count, check_parameter};
 
 /// When gradients are predicted, and from what.
 ///
@@ -80,10 +80,7 @@ impl DeterministicPhaseConfig {
             ("prediction_horizon", self.prediction_horizon, 1, 16),
         ];
         for (name, actual, least, greatest) in counts {
-            if !(least..=greatest).contains(&actual) {
-                let [least, greatest, actual] = [least, greatest, actual].map(i64::from);
-                return Err(ArgumentError::Count { name, least, greatest, actual });
-            }
+            check_count(name, actual.into(), least.into(), greatest.into())?;
         }
         let threshold = self.loss_increase_threshold;
         check_parameter("loss_increase_threshold", threshold, 0.0, 100.0)?;
