@@ -198,6 +198,16 @@ impl<'a> DigitMatrix<'a> {
         self.group
     }
 
+    /// The u8 scales of the groups, row by row; none where the group is the row.
+    pub fn group_scales(&self) -> &'a [u8] {
+        self.group_scales
+    }
+
+    /// The planes and the scales of the rows.
+    pub fn planes(&self) -> DigitPlanes<'a> {
+        self.planes
+    }
+
     /// The highest lane stored.
     pub fn top_lane(&self) -> PrecisionLane {
         match self.planes {

@@ -43,6 +43,16 @@ impl<'m> Layer<'m> {
         sparse: None,
     };
 
+    /// Gain of the norm before the attention or the convolution.
+    pub fn attn_norm(&self) -> &'m [f32] {
+        self.attn_norm
+    }
+
+    /// Gain of the norm before the feed-forward block.
+    pub fn ffn_norm(&self) -> &'m [f32] {
+        self.ffn_norm
+    }
+
     /// The most linear layers that there are.
     const LINEARS: usize = Mixer::LINEARS + 3;
 
@@ -146,6 +156,16 @@ impl<'a, 'm> Weights<'a, 'm> {
     /// The header.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The layers.
+    pub fn layers(&self) -> &'a [Layer<'m>] {
+        self.layers
+    }
+
+    /// Gain of the norm before the output.
+    pub fn output_norm(&self) -> &'m [f32] {
+        self.output_norm
     }
 
     /// Every linear layer with its name; the embedding table first, the output last.

@@ -1,0 +1,87 @@
+//! The kernels: their sources, and the name of each as the compiler takes it.
+
+/// A source file and what is compiled of it.
+#[derive(Debug)]
+pub struct Source {
+    /// Name of the file.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+    /// Every kernel: the name of a function, or of one that a template gives.
+    pub kernels: &'static [&'static str],
+}
+
+/// What the sources include, with the names that they include it by.
+pub const HEADERS: &[(&str, &str)] = &[
+    ("activations.cuh", include_str!("../kernels/activations.cuh")),
+    ("device.cuh", include_str!("../kernels/device.cuh")),
+    ("digits.cuh", include_str!("../kernels/digits.cuh")),
+    ("math.cuh", include_str!("../kernels/math.cuh")),
+];
+
+/// Every source.
+pub const SOURCES: &[&Source] = &[&ACTIVATIONS, &ATTENTION, &DIGITS, &FLOATS];
+
+/// Norms, gates and activations as block floating point.
+pub static ACTIVATIONS: Source = Source {
+    name: "activations.cu",
+    text: include_str!("../kernels/activations.cu"),
+    kernels: &[
+        "rms_norm",
+        "add",
+        "gate<IDENTITY>",
+        "gate<RELU>",
+        "gate<RELU2>",
+        "gate<GELU>",
+        "gate<GELU_ERF>",
+        "gate<SILU>",
+        "check_finite",
+        "quantize",
+    ],
+};
+
+/// Rotary embedding, the key-value cache and attention.
+pub static ATTENTION: Source = Source {
+    name: "attention.cu",
+    text: include_str!("../kernels/attention.cu"),
+    kernels: &["rotate", "attention_scores", "attention_softmax", "attention_values", "advance"],
+};
+
+/// Products with matrices in digit planes.
+pub static DIGITS: Source = Source {
+    name: "digits.cu",
+    text: include_str!("../kernels/digits.cu"),
+    kernels: &[
+        "lane_matvec<TERNARY, 0>",
+        "lane_matvec<TERNARY, 32>",
+        "lane_matvec<TERNARY, 64>",
+        "lane_matvec<BIT3, 0>",
+        "lane_matvec<BIT3, 32>",
+        "lane_matvec<BIT3, 64>",
+        "lane_matvec<BIT5, 0>",
+        "lane_matvec<BIT5, 32>",
+        "lane_matvec<BIT5, 64>",
+        "lane_matvec<BIT7, 0>",
+        "lane_matvec<BIT7, 32>",
+        "lane_matvec<BIT7, 64>",
+        "lane_row<TERNARY, 0>",
+        "lane_row<TERNARY, 32>",
+        "lane_row<TERNARY, 64>",
+        "lane_row<BIT3, 0>",
+        "lane_row<BIT3, 32>",
+        "lane_row<BIT3, 64>",
+        "lane_row<BIT5, 0>",
+        "lane_row<BIT5, 32>",
+        "lane_row<BIT5, 64>",
+        "lane_row<BIT7, 0>",
+        "lane_row<BIT7, 32>",
+        "lane_row<BIT7, 64>",
+    ],
+};
+
+/// Products with matrices of floats.
+pub static FLOATS: Source = Source {
+    name: "floats.cu",
+    text: include_str!("../kernels/floats.cu"),
+    kernels: &["float_matvec", "float_row"],
+};

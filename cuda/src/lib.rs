@@ -1,0 +1,34 @@
+//! trilane's kernels on NVIDIA GPUs, with the bits of every other platform.
+//!
+//! Nothing of CUDA is needed to build this crate: the driver is loaded when a [`Device`] is opened,
+//! and the kernels are compiled by NVRTC when they are first used, and kept.
+//!
+//! Every kernel gives the bits of its specification, `trilane_core`'s scalar backend: integers are
+//! exact in any order, and floats are added in the order that defines them, never fused.
+//!
+//! ```
+//! use trilane_cuda::{CudaError, Device};
+//! match Device::open(0) {
+//!     Ok(device) => println!("{}", device.info().name),
+//!     Err(CudaError::NoDriver) => println!("no driver here"),
+//!     Err(error) => println!("{error}"),
+//! }
+//! ```
+
+pub mod activations;
+mod buffer;
+mod cuda;
+mod device;
+pub mod driver;
+mod error;
+pub mod kernels;
+mod matrix;
+mod stream;
+
+pub use buffer::Buffer;
+pub use cuda::{Cuda, Ptx, compile};
+pub use device::Device;
+pub use driver::DeviceInfo;
+pub use error::CudaError;
+pub use matrix::Matrix;
+pub use stream::{Graph, Stream};

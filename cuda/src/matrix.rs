@@ -1,0 +1,284 @@
+//! Matrices on the device.
+
+#![allow(unsafe_code, reason = "kernels trust the addresses and sizes that they are given")]
+
+use crate::activations::{Activations, blocks, over};
+use crate::buffer::Buffer;
+use crate::driver::Shape;
+use crate::error::{CudaError, counted, same_len};
+use crate::kernels::{DIGITS, FLOATS};
+use crate::stream::{Stream, launch};
+use bytemuck::{Pod, Zeroable};
+use trilane_core::digits::{DigitMatrix, DigitPlanes, Group, units};
+use trilane_core::gguf::TensorType;
+use trilane_core::lane::PrecisionLane;
+use trilane_core::nn::Linear;
+
+/// As the kernels take a matrix.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct RawPlanes {
+    high: u64,
+    digits: [u64; 3],
+    group_scales: u64,
+    row_scales: u64,
+    rows: i32,
+    cols: i32,
+    zero: i32,
+    padding: i32,
+}
+
+/// A matrix in digit planes.
+#[derive(Debug)]
+struct Planes {
+    group: Group,
+    top: PrecisionLane,
+    floor: PrecisionLane,
+    group_scales: Buffer<u8>,
+    high: Option<Buffer<u8>>,
+    digits: [Option<Buffer<u8>>; 3],
+    row_scales: [Option<Buffer<f32>>; 3],
+    /// What is taken off the steps of a code, for each lane in the order of [`PrecisionLane::ALL`].
+    zeros: [i32; 4],
+}
+
+#[derive(Debug)]
+enum Weights {
+    Planes(Planes),
+    Floats(Buffer<f32>),
+}
+
+/// A matrix of rows × cols weights in the memory of a device, uploaded once.
+#[derive(Debug)]
+pub struct Matrix {
+    rows: usize,
+    cols: usize,
+    weights: Weights,
+}
+
+impl Matrix {
+    /// A copy of a linear layer on the device.
+    ///
+    /// # Errors
+    /// [`CudaError::Unsupported`] for a layer that is not in memory or of a type that no kernel
+    /// takes, [`CudaError::Memory`], [`CudaError::Size`].
+    pub fn upload(stream: &Stream, linear: &Linear<'_>) -> Result<Self, CudaError> {
+        counted("rows of a matrix", linear.rows())?;
+        counted("columns of a matrix", linear.cols())?;
+        let weights = match *linear {
+            Linear::Digits { matrix, floor } => {
+                Weights::Planes(Planes::upload(stream, &matrix, floor)?)
+            }
+            Linear::Blocks { kind: TensorType::F32, data, .. } => {
+                let values: Vec<f32> = data
+                    .chunks_exact(4)
+                    .map(|b| f32::from_le_bytes(b.try_into().unwrap_or_default()))
+                    .collect();
+                Weights::Floats(Buffer::from_host(stream, &values)?)
+            }
+            Linear::Blocks { kind, .. } => {
+                return Err(CudaError::Unsupported { what: format!("weights of type {kind}") });
+            }
+            #[allow(unreachable_patterns, reason = "a feature of the core adds matrices in files")]
+            _ => {
+                let what = "a matrix that stays in its file".into();
+                return Err(CudaError::Unsupported { what });
+            }
+        };
+        Ok(Self { rows: linear.rows(), cols: linear.cols(), weights })
+    }
+
+    /// Rows of the matrix: the length of an output.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns of the matrix: the length of an input.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Whether products take quantised activations.
+    pub fn takes_integers(&self) -> bool {
+        matches!(self.weights, Weights::Planes(_))
+    }
+
+    /// `y = W x` for each vector of a batch, with the bits of [`Linear::matvec`]: `floats` are the
+    /// vectors one after the other, `integers` the same quantised, which digit planes take.
+    ///
+    /// # Errors
+    /// [`CudaError::Shape`] when a size does not match, [`CudaError::Unsupported`] for a lane that
+    /// is not stored.
+    pub fn multiply(
+        &self,
+        stream: &Stream,
+        lane: PrecisionLane,
+        floats: &Buffer<f32>,
+        integers: &Activations,
+        y: &mut Buffer<f32>,
+    ) -> Result<(), CudaError> {
+        let batch = y.len() / self.rows.max(1);
+        same_len(batch * self.rows, y.len())?;
+        match &self.weights {
+            Weights::Planes(planes) => {
+                same_len(self.cols, integers.len())?;
+                same_len(batch, integers.batch())?;
+                let lane = planes.lane(lane);
+                let (kernel, raw) = (name(MATVEC, lane, planes.group)?, self.raw(planes, lane)?);
+                let (team, shape) = self.teams(batch)?;
+                let (x, y) = (integers.raw(), y.address());
+                // SAFETY: the sizes were checked above.
+                unsafe { launch!(stream, &DIGITS, kernel, shape; raw, team, x, y) }
+            }
+            Weights::Floats(w) => {
+                same_len(batch * self.cols, floats.len())?;
+                let (rows, cols) = (counted("rows", self.rows)?, counted("columns", self.cols)?);
+                // Half a warp takes a row.
+                let shape = Shape {
+                    blocks: [blocks(self.rows.div_ceil(16))?, blocks(batch)?, 1],
+                    threads: 256,
+                };
+                let (w, x, y) = (w.address(), floats.address(), y.address());
+                // SAFETY: the sizes were checked above.
+                unsafe { launch!(stream, &FLOATS, "float_matvec", shape; w, rows, cols, x, y) }
+            }
+        }
+    }
+
+    /// Rows `tokens[i]` as floats: entries of an embedding table, with the bits of [`Linear::row`].
+    /// Zeros for a row that is not there.
+    ///
+    /// # Errors
+    /// As [`multiply`](Self::multiply).
+    pub fn gather(
+        &self,
+        stream: &Stream,
+        lane: PrecisionLane,
+        tokens: &Buffer<u32>,
+        x: &mut Buffer<f32>,
+    ) -> Result<(), CudaError> {
+        same_len(tokens.len() * self.cols, x.len())?;
+        let (ids, to) = (tokens.address(), x.address());
+        match &self.weights {
+            Weights::Planes(planes) => {
+                let lane = planes.lane(lane);
+                let (kernel, raw) = (name(ROW, lane, planes.group)?, self.raw(planes, lane)?);
+                let shape = over(units(self.cols), tokens.len())?;
+                // SAFETY: the sizes were checked above; the kernel checks the tokens.
+                unsafe { launch!(stream, &DIGITS, kernel, shape; raw, ids, to) }
+            }
+            Weights::Floats(w) => {
+                let (rows, cols) = (counted("rows", self.rows)?, counted("columns", self.cols)?);
+                let (shape, w) = (over(self.cols, tokens.len())?, w.address());
+                // SAFETY: as above.
+                unsafe { launch!(stream, &FLOATS, "float_row", shape; w, rows, cols, ids, to) }
+            }
+        }
+    }
+
+    /// Threads that take a few rows together, and the shape of the launch: few threads for short
+    /// rows, and enough blocks that no multiprocessor waits.
+    fn teams(&self, batch: usize) -> Result<(i32, Shape), CudaError> {
+        let threads: usize = 128;
+        let team: usize = match units(self.cols) {
+            0..=8 => 4,
+            9..=64 => 8,
+            65..=128 => 16,
+            _ => 32,
+        };
+        let rows = threads / team * ROWS;
+        let blocks = [blocks(self.rows.div_ceil(rows))?, blocks(batch)?, 1];
+        Ok((counted("threads", team)?, Shape { blocks, threads: 128 }))
+    }
+
+    fn raw(&self, planes: &Planes, lane: PrecisionLane) -> Result<RawPlanes, CudaError> {
+        let tier = lane.tiers().unwrap_or(1).saturating_sub(1);
+        let address = |buffer: Option<&Buffer<u8>>| buffer.map_or(0, Buffer::address);
+        let row_scales = planes.row_scales.get(tier).and_then(Option::as_ref);
+        let missing = || CudaError::Unsupported { what: format!("lane {lane}, not stored") };
+        let [first, second, third] = &planes.digits;
+        Ok(RawPlanes {
+            high: address(planes.high.as_ref()),
+            digits: [first, second, third].map(|plane| address(plane.as_ref())),
+            group_scales: planes.group_scales.address(),
+            row_scales: row_scales.ok_or_else(missing)?.address(),
+            rows: counted("rows", self.rows)?,
+            cols: counted("columns", self.cols)?,
+            zero: planes.zeros.get(lane as usize).copied().ok_or_else(missing)?,
+            padding: 0,
+        })
+    }
+}
+
+/// Rows that a team takes together; the kernel's number.
+const ROWS: usize = 4;
+
+impl Planes {
+    fn upload(
+        stream: &Stream,
+        matrix: &DigitMatrix<'_>,
+        floor: PrecisionLane,
+    ) -> Result<Self, CudaError> {
+        let (high, digits, row_scales) = match matrix.planes() {
+            DigitPlanes::Ternary { digits, row_scales } => {
+                (None, [Some(digits), None, None], [Some(row_scales), None, None])
+            }
+            DigitPlanes::Nested { high, digits, row_scales } => (Some(high), digits, row_scales),
+        };
+        let plane =
+            |plane: Option<&[u8]>| plane.map(|plane| Buffer::from_host(stream, plane)).transpose();
+        let scales = |scales: Option<&[f32]>| {
+            scales.map(|scales| Buffer::from_host(stream, scales)).transpose()
+        };
+        let [first, second, third] = digits;
+        let [low, middle, top] = row_scales;
+        let zero = |lane| matrix.lane(lane).map_or(0, |view| -view.value(0));
+        let [ternary, bit3, bit5, bit7, _] = PrecisionLane::ALL;
+        Ok(Self {
+            group: matrix.group(),
+            top: matrix.top_lane(),
+            floor,
+            group_scales: Buffer::from_host(stream, matrix.group_scales())?,
+            high: plane(high)?,
+            digits: [plane(first)?, plane(second)?, plane(third)?],
+            row_scales: [scales(low)?, scales(middle)?, scales(top)?],
+            zeros: [ternary, bit3, bit5, bit7].map(zero),
+        })
+    }
+
+    /// The lane at which the matrix is read when `lane` is asked for.
+    fn lane(&self, lane: PrecisionLane) -> PrecisionLane {
+        lane.max(self.floor).min(self.top)
+    }
+}
+
+/// Names of a kernel for each lane and group.
+type Names = [[&'static str; 3]; 4];
+
+/// The names that a template gives.
+macro_rules! names {
+    ($kernel:literal) => {
+        names!($kernel, "TERNARY", "BIT3", "BIT5", "BIT7")
+    };
+    ($kernel:literal, $($lane:literal),*) => {
+        [$([
+            concat!($kernel, "<", $lane, ", 0>"),
+            concat!($kernel, "<", $lane, ", 32>"),
+            concat!($kernel, "<", $lane, ", 64>"),
+        ]),*]
+    };
+}
+
+const MATVEC: Names = names!("lane_matvec");
+const ROW: Names = names!("lane_row");
+
+/// The kernel for a lane and a group.
+fn name(names: Names, lane: PrecisionLane, group: Group) -> Result<&'static str, CudaError> {
+    let group = match group {
+        Group::Row => 0,
+        Group::G32 => 1,
+        Group::G64 => 2,
+    };
+    let found = names.get(lane as usize).and_then(|groups| groups.get(group)).copied();
+    found.ok_or_else(|| CudaError::Unsupported { what: format!("lane {lane}") })
+}

@@ -1,0 +1,56 @@
+//! Compiles every kernel with NVRTC, which needs no device, and looks at what comes out: `ptx`.
+//!
+//! No float may be multiplied and added in one step, and every kernel has to be there.
+
+use std::process::ExitCode;
+use trilane_cuda::kernels::{SOURCES, Source};
+use trilane_cuda::{CudaError, compile};
+
+/// The oldest capability that the kernels are for, and that of the H100 and H200.
+const CAPABILITIES: [(u32, u32); 2] = [(8, 0), (9, 0)];
+
+/// What rounds once where the specification rounds twice, or is less exact than it.
+const FORBIDDEN: [&str; 9] = [
+    "fma.rn.f32",
+    "fma.rn.ftz",
+    "mad.rn.f32",
+    "div.approx",
+    "div.full",
+    "sqrt.approx",
+    "rsqrt.approx",
+    "ex2.approx",
+    ".ftz",
+];
+
+fn main() -> ExitCode {
+    for capability in CAPABILITIES {
+        for source in SOURCES {
+            match check(source, capability) {
+                Ok(summary) => println!("{summary}"),
+                Err(error) => {
+                    eprintln!("ptx: {error}");
+                    return ExitCode::FAILURE;
+                }
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn check(source: &'static Source, capability: (u32, u32)) -> Result<String, CudaError> {
+    let ptx = compile(source, capability)?;
+    let wrong = |reason: String| CudaError::Compile { source: source.name, log: reason };
+    for (number, line) in ptx.text.lines().enumerate() {
+        if let Some(found) = FORBIDDEN.iter().find(|forbidden| line.contains(*forbidden)) {
+            return Err(wrong(format!("{found} in line {} of the PTX: {line}", number + 1)));
+        }
+    }
+    for (name, lowered) in &ptx.names {
+        if !ptx.text.contains(&format!(".entry {lowered}(")) {
+            return Err(wrong(format!("no entry {lowered} for {name}")));
+        }
+    }
+    let (major, minor) = capability;
+    let (kernels, lines) = (ptx.names.len(), ptx.text.lines().count());
+    Ok(format!("{} for {major}.{minor}: {kernels} kernels, {lines} lines", source.name))
+}

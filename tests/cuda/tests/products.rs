@@ -1,0 +1,152 @@
+//! Products on the emulated device against the scalar backend, with fresh random weights.
+
+use proptest::prelude::*;
+use trilane_core::digits::{
+    DigitMatrix, DigitPlanes, Group, UNIT, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, pack_nested_row,
+    pack_ternary_row, units,
+};
+use trilane_core::kernel::{Scalar, Serial};
+use trilane_core::lane::PrecisionLane;
+use trilane_core::nn::{Input, Linear};
+use trilane_core::quant::{ActivationsBuf, activation_lens};
+use trilane_cuda::activations::{Activations, Status};
+use trilane_cuda::{Buffer, Matrix};
+use trilane_cuda_tests::{Emulator, Order};
+
+/// A matrix in memory.
+#[derive(Debug)]
+struct Packed {
+    rows: usize,
+    cols: usize,
+    group: Group,
+    group_scales: Vec<u8>,
+    high: Vec<u8>,
+    digits: [Vec<u8>; 3],
+    row_scales: [Vec<f32>; 3],
+    ternary: bool,
+}
+
+impl Packed {
+    fn new(rows: usize, cols: usize, group: Group, ternary: bool, seed: &mut u64) -> Self {
+        let padded = units(cols) * UNIT;
+        let mut high = vec![0; rows * units(cols) * UNIT_HIGH_BYTES];
+        let plane = rows * units(cols) * UNIT_DIGIT_BYTES;
+        let mut digits = [vec![0; plane], vec![0; plane], vec![0; plane]];
+        for row in 0..rows {
+            let codes: Vec<u8> =
+                (0..cols).map(|_| (random(seed) % if ternary { 3 } else { 128 }) as u8).collect();
+            let part = |plane: usize| row * plane..(row + 1) * plane;
+            let digit = part(units(cols) * UNIT_DIGIT_BYTES);
+            let [first, second, third] = &mut digits;
+            if ternary {
+                pack_ternary_row(&codes, &mut first[digit]).unwrap();
+            } else {
+                let high = &mut high[part(units(cols) * UNIT_HIGH_BYTES)];
+                let tiers =
+                    [&mut first[digit.clone()], &mut second[digit.clone()], &mut third[digit]];
+                pack_nested_row(&codes, high, tiers).unwrap();
+            }
+        }
+        let scales = rows * padded / UNIT * group.scales_per_unit();
+        let mut row_scales = || (0..rows).map(|_| float(seed) * 0.1).collect();
+        let row_scales = [row_scales(), row_scales(), row_scales()];
+        let group_scales = (0..scales).map(|_| random(seed) as u8).collect();
+        Self { rows, cols, group, group_scales, high, digits, row_scales, ternary }
+    }
+
+    fn linear(&self) -> Linear<'_> {
+        let [first, second, third] = &self.digits;
+        let [low, middle, top] = &self.row_scales;
+        let planes = if self.ternary {
+            DigitPlanes::Ternary { digits: first, row_scales: low }
+        } else {
+            DigitPlanes::Nested {
+                high: &self.high,
+                digits: [Some(first), Some(second), Some(third)],
+                row_scales: [Some(low), Some(middle), Some(top)],
+            }
+        };
+        let (rows, cols) = (self.rows, self.cols);
+        let matrix = DigitMatrix::new(rows, cols, self.group, &self.group_scales, planes).unwrap();
+        let floor = if self.ternary { PrecisionLane::Ternary } else { PrecisionLane::Bit3 };
+        Linear::Digits { matrix, floor }
+    }
+}
+
+/// The next number of a sequence (splitmix64).
+fn random(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (*seed ^ (*seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// A number from −1 to 1; some are small.
+fn float(seed: &mut u64) -> f32 {
+    let v = (random(seed) >> 40) as f32 / (1u32 << 23) as f32 - 1.0;
+    if random(seed).is_multiple_of(7) { v * 1e-3 } else { v }
+}
+
+fn expected(linear: &Linear<'_>, lane: PrecisionLane, x: &[f32]) -> Vec<f32> {
+    let (q, multipliers, sums) = activation_lens(x.len());
+    let (mut q, mut multipliers, mut sums) = (vec![0; q], vec![0; multipliers], vec![0; sums]);
+    let mut buf = ActivationsBuf::new(&mut q, &mut multipliers, &mut sums);
+    let input = Input::new(Scalar, x, &mut buf, &[linear]).unwrap();
+    let mut y = vec![0.0; linear.rows()];
+    linear.matvec(Scalar, &Serial, lane, &input, &mut y).unwrap();
+    y
+}
+
+fn found(linear: &Linear<'_>, lane: PrecisionLane, x: &[f32], order: Order) -> Vec<f32> {
+    let stream = Emulator::device(order).stream().unwrap();
+    let batch = x.len() / linear.cols();
+    let matrix = Matrix::upload(&stream, linear).unwrap();
+    let x = Buffer::from_host(&stream, x).unwrap();
+    let mut integers = Activations::new(&stream, batch, linear.cols()).unwrap();
+    let mut status = Status::new(&stream, batch).unwrap();
+    integers.quantize(&stream, &x, linear.cols(), &mut status, 0).unwrap();
+    status.take(&stream).unwrap();
+    let mut y = Buffer::zeros(&stream, batch * linear.rows()).unwrap();
+    matrix.multiply(&stream, lane, &x, &integers, &mut y).unwrap();
+    y.to_vec(&stream).unwrap()
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+fn check(linear: &Linear<'_>, lane: PrecisionLane, x: &[f32], order: Order) {
+    let expected: Vec<f32> =
+        x.chunks(linear.cols()).flat_map(|x| expected(linear, lane, x)).collect();
+    assert_eq!(bits(&found(linear, lane, x, order)), bits(&expected), "{lane}");
+}
+
+fn orders() -> impl Strategy<Value = Order> {
+    prop_oneof![Just(Order::Ascending), Just(Order::Descending)]
+}
+
+fn groups() -> impl Strategy<Value = Group> {
+    prop_oneof![Just(Group::Row), Just(Group::G32), Just(Group::G64)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn digit_planes(
+        rows in 1usize..40,
+        cols in prop_oneof![1usize..700, 4000usize..4400],
+        batch in 1usize..3,
+        group in groups(),
+        ternary: bool,
+        order in orders(),
+        mut seed: u64,
+    ) {
+        let packed = Packed::new(rows, cols, group, ternary, &mut seed);
+        let x: Vec<f32> = (0..batch * cols).map(|_| float(&mut seed)).collect();
+        let lanes = if ternary { &PrecisionLane::ALL[..1] } else { &PrecisionLane::ALL[1..4] };
+        for &lane in lanes {
+            check(&packed.linear(), lane, &x, order);
+        }
+    }
+}
