@@ -40,7 +40,7 @@ impl<T: Pod> Buffer<T> {
 
     /// Memory whose contents are not set yet.
     fn room(device: &Device, len: usize) -> Result<Self, CudaError> {
-        let bytes = len.checked_mul(size_of::<T>()).unwrap_or(usize::MAX);
+        let bytes = len.saturating_mul(size_of::<T>());
         // A device has no empty memory.
         let address = device.driver().allocate(bytes.max(1))?;
         Ok(Self { device: device.clone(), address, len, values: PhantomData })

@@ -44,7 +44,7 @@ struct Planes {
 
 #[derive(Debug)]
 enum Weights {
-    Planes(Planes),
+    Planes(Box<Planes>),
     Floats(Buffer<f32>),
 }
 
@@ -67,7 +67,7 @@ impl Matrix {
         counted("columns of a matrix", linear.cols())?;
         let weights = match *linear {
             Linear::Digits { matrix, floor } => {
-                Weights::Planes(Planes::upload(stream, &matrix, floor)?)
+                Weights::Planes(Box::new(Planes::upload(stream, &matrix, floor)?))
             }
             Linear::Blocks { kind: TensorType::F32, data, .. } => {
                 let values: Vec<f32> = data

@@ -5,6 +5,9 @@
 
 #![allow(unsafe_code, reason = "memory of an emulated device is memory of the host")]
 
+mod random;
+
+pub use random::{bits, float, random};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
