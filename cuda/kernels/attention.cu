@@ -115,9 +115,3 @@ __global__ void attention_values(Attention shape, const float *scores, const flo
     for (int t = 0; t < tokens; t += 1) sum += scores[t] * cache[i64(t) * shape.width()];
     y[(i64(sequence) * shape.heads + head) * dim + i] = sum;
 }
-
-// The sequences go on by a token.
-__global__ void advance(int *positions, int sequences) {
-    const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < sequences) positions[i] += 1;
-}

@@ -44,7 +44,7 @@ pub static ACTIVATIONS: Source = Source {
 pub static ATTENTION: Source = Source {
     name: "attention.cu",
     text: include_str!("../kernels/attention.cu"),
-    kernels: &["rotate", "attention_scores", "attention_softmax", "attention_values", "advance"],
+    kernels: &["rotate", "attention_scores", "attention_softmax", "attention_values"],
 };
 
 /// Products with matrices in digit planes.

@@ -16,8 +16,10 @@
 //! ```
 
 pub mod activations;
+mod attention;
 mod buffer;
 mod cuda;
+mod decoder;
 mod device;
 pub mod driver;
 mod error;
@@ -25,8 +27,10 @@ pub mod kernels;
 mod matrix;
 mod stream;
 
+pub use attention::{Attention, LayerCache};
 pub use buffer::Buffer;
 pub use cuda::{Cuda, Ptx, compile};
+pub use decoder::{Decoder, Observer};
 pub use device::Device;
 pub use driver::DeviceInfo;
 pub use error::CudaError;

@@ -41,5 +41,5 @@ pub use sparse::{
     FeedForwardMode, PredictorKind, QUANTILES, SparseLayer, keys as sparsity_keys,
     parts as sparsity_parts,
 };
-pub use verify::{VERIFY_TOKENS, verify};
+pub use verify::{VERIFY_TOKENS, token as verify_token, verify};
 pub use weights::{Layer, Weights};

@@ -7,8 +7,9 @@ use crate::lane::Lanes;
 /// Tokens in the fixed run.
 pub const VERIFY_TOKENS: usize = 16;
 
-/// Token `i` of the fixed run: `(1 + 37·i) mod vocabulary`.
-pub(super) fn token(i: usize, vocabulary: usize) -> u32 {
+/// Token `i` of the fixed run of [`verify`]: `(1 + 37·i) mod vocabulary`.
+#[must_use]
+pub fn token(i: usize, vocabulary: usize) -> u32 {
     ((1 + 37 * i) % vocabulary.max(1)) as u32
 }
 

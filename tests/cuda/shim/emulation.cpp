@@ -1,8 +1,11 @@
 // Runs the threads of a block as contexts of their own on one thread of the host.
 //
-// A context runs until it waits; then the next one does. The order in which they run is ascending
-// or descending: a kernel that lacks a barrier gives other results in one of the two.
+// A context runs until it waits; then the next one does. `ucontext` gives it a stack; from then on
+// it is left and entered by jumps, which, unlike `swapcontext`, do not call the system. The order in
+// which contexts run is ascending or descending: a kernel that lacks a barrier gives other results in
+// one of the two.
 #include "emulation.h"
+#include <csetjmp>
 #include <memory>
 #include <string>
 #include <ucontext.h>
@@ -16,8 +19,9 @@ enum class State { Ready, AtWarp, AtBlock, Done };
 constexpr size_t STACK = 64 * 1024;
 
 struct Thread {
-    ucontext_t context;
-    State state;
+    // Where it goes on, once it has started.
+    jmp_buf here;
+    State state = State::Done;
     std::unique_ptr<char[]> stack;
     // Told to the warp, alternately, so that a value is not overwritten while others read it.
     uint64_t told[2];
@@ -26,7 +30,7 @@ struct Thread {
 
 struct Block {
     std::vector<Thread> threads;
-    ucontext_t scheduler;
+    jmp_buf scheduler;
     unsigned current = 0, count = 0;
     const EmulatedKernel *kernel = nullptr;
     const void *const *arguments = nullptr;
@@ -35,16 +39,37 @@ struct Block {
 
 thread_local Block block;
 
+// Goes back to the scheduler; returns when it is this thread's turn again.
+void hand_over() {
+    if (_setjmp(block.threads[block.current].here) == 0) _longjmp(block.scheduler, 1);
+}
+
+// A thread, one block after another.
 void start() {
-    block.kernel->call(block.kernel->kernel, block.arguments);
-    block.threads[block.current].state = State::Done;
-    swapcontext(&block.threads[block.current].context, &block.scheduler);
+    for (;;) {
+        block.kernel->call(block.kernel->kernel, block.arguments);
+        block.threads[block.current].state = State::Done;
+        hand_over();
+    }
 }
 
 void wait(State state) {
-    Thread &self = block.threads[block.current];
-    self.state = state;
-    swapcontext(&self.context, &block.scheduler);
+    block.threads[block.current].state = state;
+    hand_over();
+}
+
+// Lets a thread run until it waits.
+void enter(Thread &thread) {
+    if (_setjmp(block.scheduler) != 0) return;
+    if (thread.stack) _longjmp(thread.here, 1);
+    thread.stack.reset(new char[STACK]);
+    ucontext_t context;
+    getcontext(&context);
+    context.uc_stack.ss_sp = thread.stack.get();
+    context.uc_stack.ss_size = STACK;
+    context.uc_link = nullptr;
+    makecontext(&context, start, 0);
+    setcontext(&context);
 }
 
 // Threads from `first` on that belong to the group and wait as `state`, or are done, become ready.
@@ -64,14 +89,10 @@ bool release(unsigned first, unsigned end, State state) {
 void run_block(bool descending) {
     for (unsigned t = 0; t < block.count; t += 1) {
         Thread &thread = block.threads[t];
-        if (!thread.stack) thread.stack.reset(new char[STACK]);
+        // A thread that failed stopped where it was.
+        if (thread.state != State::Done) thread.stack.reset();
         thread.state = State::Ready;
         thread.turn = 0;
-        getcontext(&thread.context);
-        thread.context.uc_stack.ss_sp = thread.stack.get();
-        thread.context.uc_stack.ss_size = STACK;
-        thread.context.uc_link = nullptr;
-        makecontext(&thread.context, start, 0);
     }
     while (block.failure.empty()) {
         bool ran = false, done = true;
@@ -81,7 +102,7 @@ void run_block(bool descending) {
                 ran = true;
                 block.current = t;
                 threadIdx.x = t;
-                swapcontext(&block.scheduler, &block.threads[t].context);
+                enter(block.threads[t]);
             }
             done &= block.threads[t].state == State::Done;
         }
@@ -101,7 +122,8 @@ void __syncwarp(unsigned) { wait(State::AtWarp); }
 
 void emulation_fail(const char *why) {
     if (block.failure.empty()) block.failure = why;
-    wait(State::Done);
+    // It does not go on: what follows a failure has no meaning.
+    for (;;) wait(State::AtBlock);
 }
 
 uint64_t emulation_exchange(uint64_t value, unsigned from) {
