@@ -4,9 +4,8 @@ use crate::error::Error;
 use crate::progress::bar;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use trilane::core::kernel::{Backend, Pool};
-use trilane::core::model::Decoder;
-use trilane::std::generation::{self, End, GenerationConfig, GenerationError, Step};
+use trilane::core::kernel::Pool;
+use trilane::std::generation::{self, End, GenerationConfig, GenerationError, LanguageModel, Step};
 use trilane::std::text::Text;
 
 /// Tokens in a prompt from which on its progress is shown.
@@ -42,9 +41,9 @@ pub(crate) fn rate((tokens, time): (usize, Duration)) -> f64 {
 }
 
 /// Runs the prompt, shows it, and then shows each piece of text as it comes.
-pub(crate) fn generate<B: Backend>(
+pub(crate) fn generate(
     request: &Request<'_, '_>,
-    decoder: &mut Decoder<'_, '_, B>,
+    decoder: &mut dyn LanguageModel,
     show: &mut dyn FnMut(&str) -> Result<(), Error>,
 ) -> Result<Generation, Error> {
     let path = request.path;

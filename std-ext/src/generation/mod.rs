@@ -6,22 +6,24 @@
 mod batch;
 mod chat;
 mod config;
+mod model;
 mod runner;
 mod stop;
 
 pub use batch::{Completion, generate_batch};
 pub use chat::Chat;
 pub use config::GenerationConfig;
+pub use model::LanguageModel;
 pub use runner::{ModelRunner, Outcome, Pieces};
 
 use crate::memory::{OutOfMemory, filled};
 use crate::text::{Text, TextError, TextStream};
 use std::fmt;
 use stop::StopStrings;
-use trilane_core::kernel::{Backend, Pool};
+use trilane_core::kernel::Pool;
 use trilane_core::lane::Lanes;
+use trilane_core::model::ModelError;
 use trilane_core::model::sampler::{Candidate, Sampler, SamplerError};
-use trilane_core::model::{Decoder, ModelError};
 
 /// Why a generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +83,11 @@ pub enum GenerationError {
     Sampler(SamplerError),
     /// The system does not have the memory.
     Memory(OutOfMemory),
+    /// A device that computes the model.
+    Device {
+        /// What is wrong.
+        what: String,
+    },
 }
 
 impl fmt::Display for GenerationError {
@@ -100,6 +107,7 @@ impl fmt::Display for GenerationError {
             Self::Text(e) => e.fmt(f),
             Self::Sampler(e) => e.fmt(f),
             Self::Memory(e) => e.fmt(f),
+            Self::Device { what } => f.write_str(what),
         }
     }
 }
@@ -130,7 +138,7 @@ impl From<OutOfMemory> for GenerationError {
     }
 }
 
-/// A text that goes on. The decoder is lent to each [`step`](Self::step), always the same one.
+/// A text that goes on. The model is lent to each [`step`](Self::step), always the same one.
 #[derive(Clone, Debug)]
 pub struct Generation<'a> {
     text: Text<'a>,
@@ -228,39 +236,70 @@ impl<'a> Generation<'a> {
         self.end
     }
 
-    /// Takes one token of the prompt, or chooses the next one. The first step empties the decoder
+    /// Takes one token of the prompt, or chooses the next one. The first step empties the model
     /// of what the prompt does not begin with.
     ///
     /// # Errors
-    /// [`GenerationError::PromptLength`] when the decoder has less room than the prompt needs, and
-    /// what decoder, sampler and vocabulary refuse. The step can then be taken again.
-    pub fn step<B: Backend>(
+    /// [`GenerationError::PromptLength`] when the model has less room than the prompt needs, and
+    /// what model, sampler and vocabulary refuse. The step can then be taken again.
+    pub fn step<M: LanguageModel + ?Sized>(
         &mut self,
-        decoder: &mut Decoder<'_, '_, B>,
+        model: &mut M,
         pool: &dyn Pool,
     ) -> Result<Step<'_>, GenerationError> {
         if !self.begun {
-            let (tokens, capacity) = (self.prompt, decoder.capacity());
-            if tokens > capacity {
-                return Err(GenerationError::PromptLength { tokens, capacity });
-            }
-            decoder.truncate(self.taken);
-            self.taken = decoder.position();
+            self.begin(model.capacity())?;
+            model.truncate(self.taken);
+            self.taken = model.position();
             self.begun = true;
         }
+        match self.next_token(model.position(), model.capacity()) {
+            Ok(token) => {
+                let logits = model.next_logits(pool, token, self.lanes)?;
+                self.take(logits)
+            }
+            Err(end) => Ok(self.finish(end)),
+        }
+    }
+
+    /// Whether a model of that capacity has room for the prompt.
+    ///
+    /// # Errors
+    /// [`GenerationError::PromptLength`].
+    pub fn begin(&self, capacity: usize) -> Result<(), GenerationError> {
+        let tokens = self.prompt;
+        if tokens > capacity {
+            return Err(GenerationError::PromptLength { tokens, capacity });
+        }
+        Ok(())
+    }
+
+    /// The token that a model has to take next, which holds `position` tokens and has room for
+    /// `capacity`; or why the text ends here. For callers that run several texts at a time: they
+    /// hand the logits to [`take`](Self::take), or the end to [`finish`](Self::finish).
+    ///
+    /// # Errors
+    /// The end of the text.
+    pub fn next_token(&self, position: usize, capacity: usize) -> Result<u32, End> {
         if let Some(end) = self.end {
-            return Ok(Step::End(end, ""));
+            return Err(end);
         }
         if self.taken >= self.prompt {
             if self.tokens.len() >= self.limit {
-                return Ok(self.finish(End::Limit));
+                return Err(End::Limit);
             }
-            if decoder.position() == decoder.capacity() {
-                return Ok(self.finish(End::Context));
+            if position == capacity {
+                return Err(End::Context);
             }
         }
-        let token = self.tokens.get(self.taken).copied().unwrap_or_default();
-        let logits = decoder.forward(pool, token, self.lanes)?;
+        Ok(self.tokens.get(self.taken).copied().unwrap_or_default())
+    }
+
+    /// Goes on with the logits that the model gave for [`next_token`](Self::next_token).
+    ///
+    /// # Errors
+    /// What sampler and vocabulary refuse.
+    pub fn take(&mut self, logits: &mut [f32]) -> Result<Step<'_>, GenerationError> {
         if self.taken + 1 < self.prompt || self.limit == self.prompt {
             self.taken += 1;
             return Ok(Step::Prompt);
@@ -282,7 +321,11 @@ impl<'a> Generation<'a> {
         Ok(Step::Piece(text))
     }
 
-    fn finish(&mut self, end: End) -> Step<'_> {
+    /// Ends the text, and gives what was held back; nothing if it has ended before.
+    pub fn finish(&mut self, end: End) -> Step<'_> {
+        if let Some(end) = self.end {
+            return Step::End(end, "");
+        }
         self.end = Some(end);
         Step::End(end, self.stops.finish(self.stream.finish()))
     }

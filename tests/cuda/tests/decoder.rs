@@ -4,11 +4,13 @@
 
 use std::path::Path;
 use trilane_core::kernel::{Scalar, Serial};
-use trilane_core::lane::PrecisionLane;
+use trilane_core::lane::{Lanes, PrecisionLane};
 use trilane_core::model::{Decoder, Digest, Header, Weights, verify};
-use trilane_cuda::CudaError;
+use trilane_cuda::{CudaError, generate_batch};
 use trilane_cuda_tests::{Emulator, Order, bits};
-use trilane_std::{mapped::MappedFile, memory};
+use trilane_std::generation::{self, GenerationConfig, GenerationError};
+use trilane_std::text::Text;
+use trilane_std::{mapped::MappedFile, memory, text};
 
 /// Opens a model and calls `with` with its weights.
 fn with_model(name: &str, with: &mut dyn FnMut(&Weights<'_, '_>)) {
@@ -108,4 +110,33 @@ fn what_cannot_be_computed_is_refused() {
         let none = trilane_cuda::Decoder::new(&device, weights, 0, 1).map(|_| ());
         assert_eq!(none, Err(CudaError::CacheFull { capacity: 0 }));
     });
+}
+
+#[test]
+fn texts_of_a_batch_are_those_of_the_processor() {
+    let short =
+        |lane, tokens| GenerationConfig { max_tokens: tokens, ..GenerationConfig::new(lane) };
+    let [a, b] = [short(PrecisionLane::Bit7, 5), short(PrecisionLane::Bit3, 2)];
+    let auto = GenerationConfig::new(Lanes::Auto);
+    let long = "My lord, ".repeat(9);
+    let requests =
+        [("To be", &a), ("My lord,", &b), ("", &a), (&long, &a), ("What", &b), ("!", &auto)];
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/shakespeare.gguf");
+    let file = MappedFile::open(&path).unwrap();
+    let model = file.gguf().unwrap();
+    let mut layers = memory::layers(&model, &Header::read(&model).unwrap());
+    let weights = Weights::load(&model, &mut layers).unwrap();
+    let mut index = text::index(&model);
+    let text = Text::new(&model, &mut index).unwrap();
+    let device = Emulator::device(Order::Ascending);
+    let mut decoder = trilane_cuda::Decoder::new(&device, &weights, 24, 2).unwrap();
+    let found = generate_batch(&text, &mut decoder, &requests);
+    let expected = generation::generate_batch(&text, &weights, Scalar, &requests);
+    for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        match i {
+            3 => assert!(matches!(found, Err(GenerationError::PromptLength { capacity: 24, .. }))),
+            5 => assert!(matches!(found, Err(GenerationError::Device { .. }))),
+            _ => assert_eq!(found, expected, "{i}"),
+        }
+    }
 }
