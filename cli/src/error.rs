@@ -27,6 +27,9 @@ pub(crate) enum Error {
         /// The operating system's answer.
         error: io::Error,
     },
+    /// There is no device as asked for, or it cannot compute this.
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "no device is compiled in"))]
+    Device(String),
     /// Anything else.
     Other(String),
     /// Nobody reads the output any more.
@@ -34,7 +37,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// The exit code: 1 anything else, 2 usage, 3 bad file, 4 input and output.
+    /// The exit code: 1 anything else, 2 usage, 3 bad file, 4 input and output, 5 device.
     pub(crate) const fn code(&self) -> u8 {
         match self {
             Self::Closed => 0,
@@ -42,6 +45,7 @@ impl Error {
             Self::Usage(_) => 2,
             Self::File { .. } => 3,
             Self::Io { .. } => 4,
+            Self::Device(_) => 5,
         }
     }
 
@@ -80,7 +84,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(what) | Self::Other(what) => f.write_str(what),
+            Self::Usage(what) | Self::Device(what) | Self::Other(what) => f.write_str(what),
             Self::File { path, what } => write!(f, "{}: {what}", path.display()),
             Self::Io { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Closed => f.write_str("the output was closed"),

@@ -86,6 +86,7 @@ pub(crate) fn refused(path: &Path, error: GenerationError) -> Error {
         GenerationError::Sampler(_) | GenerationError::EmptyStop { .. } => {
             Error::Usage(error.to_string())
         }
+        GenerationError::Device { what } => Error::Device(format!("{}: {what}", path.display())),
         error => Error::file(path, error),
     }
 }

@@ -6,6 +6,10 @@ mod calibrate;
 mod classify;
 mod convert;
 mod demo;
+#[cfg(feature = "cuda")]
+mod device;
+#[cfg(feature = "cuda")]
+mod devices;
 mod embed;
 mod error;
 mod export;
@@ -52,7 +56,7 @@ Examples:
   trilane train shakespeare.yaml        (a build with --features train)
 
 Exit codes: 0 done, 1 failed (results differ, for one), 2 wrong arguments, 3 a file's contents are
-wrong, 4 a file cannot be read or written."
+wrong, 4 a file cannot be read or written, 5 there is no such device or it cannot compute this."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -72,6 +76,8 @@ enum Command {
     Perplexity(perplexity::PerplexityArgs),
     Classify(classify::ClassifyArgs),
     Embed(embed::EmbedArgs),
+    #[cfg(feature = "cuda")]
+    Devices(devices::DevicesArgs),
     #[cfg(feature = "train")]
     Train(train::TrainArgs),
 }
@@ -91,6 +97,8 @@ fn main() -> ExitCode {
         Command::Perplexity(args) => perplexity::perplexity(&args, &mut out),
         Command::Classify(args) => classify::classify(&args, &mut out),
         Command::Embed(args) => embed::embed(&args, &mut out),
+        #[cfg(feature = "cuda")]
+        Command::Devices(args) => devices::devices(&args, &mut out),
         #[cfg(feature = "train")]
         Command::Train(args) => train::train(&args, &mut out),
     };

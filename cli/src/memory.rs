@@ -27,6 +27,14 @@ pub(crate) struct MemoryArgs {
     evict: CacheStrategy,
 }
 
+#[cfg(feature = "cuda")]
+impl MemoryArgs {
+    /// Whether there is a budget.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.memory.is_some()
+    }
+}
+
 /// Reads a number of bytes, with K, M, G or T for powers of 1024.
 fn parse_bytes(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());

@@ -6,6 +6,8 @@ use crate::args::{ComputeArgs, LaneArg};
 use crate::auto;
 use crate::error::Error;
 use crate::generate::{Generation, Request, generate, rate, refused};
+#[cfg(feature = "cuda")]
+use crate::load::Compute;
 use crate::load::{Model, block_types, choose_lanes, read_text};
 use crate::memory::{MemoryArgs, ModelFile};
 use crate::sparse::{self, SparseArgs};
@@ -14,9 +16,13 @@ use clap::Args;
 use converse::converse;
 use std::io::{Read, Write, stderr, stdin};
 use std::path::{Path, PathBuf};
+#[cfg(feature = "cuda")]
+use trilane::core::kernel::Backend;
 use trilane::core::lane::Lanes;
 use trilane::core::model::sampler::SamplerConfig;
 use trilane::core::model::{Decoder, Weights};
+#[cfg(feature = "cuda")]
+use trilane::cuda::{DevicePreference, seconds_per_token};
 use trilane::std::generation::{End, GenerationConfig, ModelRunner};
 use trilane::std::{memory, text};
 
@@ -34,6 +40,7 @@ Examples:
   trilane run nested.gguf --prompt 'Once upon a time' --lane auto    a lane for each layer and token
   trilane run model.gguf --prompt - --tokens 64 < prompt.txt
   trilane run model.gguf --prompt 'Once upon a time' --memory 300M   a model larger than memory
+  trilane run model.gguf --prompt 'Once upon a time' --device cuda     on a GPU: the same text
   trilane run model.gguf --prompt 'JULIET:' --stop ROMEO               ends where ROMEO would begin
   trilane run model.gguf --interactive --stop '
 '                                               turn by turn, a line of an answer each")]
@@ -68,6 +75,9 @@ pub(crate) struct RunArgs {
     lane: LaneArg,
     #[command(flatten)]
     compute: ComputeArgs,
+    #[cfg(feature = "cuda")]
+    #[command(flatten)]
+    device: crate::device::DeviceArgs,
     #[command(flatten)]
     sampler: SamplerArgs,
     #[command(flatten)]
@@ -139,6 +149,25 @@ impl SamplerArgs {
     }
 }
 
+#[cfg(feature = "cuda")]
+impl RunArgs {
+    /// Refuses what only the processor computes.
+    fn check_device(&self) -> Result<(), Error> {
+        let with = [
+            (self.interactive, "--interactive"),
+            (self.lane.lane == Some(Lanes::Auto), "--lane auto"),
+            (self.memory.is_asked(), "--memory"),
+            (self.sparse.is_asked(), "sparse feed-forward blocks"),
+        ];
+        match with.iter().find(|(asked, _)| *asked) {
+            Some((_, what)) if self.device.device != DevicePreference::Cpu => Err(Error::Usage(
+                format!("{what}: computed on the processor only, not by --device"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
     let path = &args.file;
@@ -152,6 +181,8 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
         let what = format!("the model's context has {} tokens, not {context}", header.context);
         return Err(Error::Usage(format!("{}: {what}", path.display())));
     }
+    #[cfg(feature = "cuda")]
+    args.check_device()?;
     if args.interactive && args.prompt == "-" {
         let what = "--interactive reads standard input itself; --prompt - cannot";
         return Err(Error::Usage(what.into()));
@@ -205,11 +236,20 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
         tokens: &tokens,
         config: &config,
     };
-    let generation = generate(&request, &mut decoder, &mut |piece| {
+    let mut show = |piece: &str| {
         out.write_all(piece.as_bytes())?;
         Ok(out.flush()?)
-    })
-    .map_err(|e| file.explain(e))?;
+    };
+    #[cfg(feature = "cuda")]
+    if let Some((mut on_device, device)) =
+        on_device(args, &weights, capacity, &compute, &mut decoder)?
+    {
+        let generation = generate(&request, &mut on_device, &mut show)?;
+        writeln!(out)?;
+        report(&generation, context, &format!("{computed}, {device}"));
+        return Ok(());
+    }
+    let generation = generate(&request, &mut decoder, &mut show).map_err(|e| file.explain(e))?;
     writeln!(out)?;
     let threads = counted(compute.threads.count(), "thread");
     let sparse = mode.map_or(String::new(), |name| {
@@ -225,6 +265,40 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
         auto::show(auto, &weights, &mut stderr())?;
     }
     Ok(())
+}
+
+/// The decoder on the device that was asked for, or that is faster, and what to call it; `None`
+/// where the processor computes.
+#[cfg(feature = "cuda")]
+fn on_device<B: Backend>(
+    args: &RunArgs,
+    weights: &Weights<'_, '_>,
+    capacity: usize,
+    compute: &Compute,
+    decoder: &mut Decoder<'_, '_, B>,
+) -> Result<Option<(trilane::cuda::Decoder, String)>, Error> {
+    let Some(device) = args.device.open()? else { return Ok(None) };
+    let name = device.info().name.clone();
+    // A measurement takes five tokens.
+    let room = if args.device.is_forced() { capacity } else { capacity.max(5) };
+    let mut on_device = match crate::device::decoder(&args.file, &device, weights, room) {
+        Ok(on_device) => on_device,
+        Err(_) if !args.device.is_forced() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if args.device.is_forced() {
+        return Ok(Some((on_device, name)));
+    }
+    let lanes = choose_lanes(&args.file, weights, args.lane.lane)?;
+    let pool = &compute.threads;
+    let measured =
+        |model| seconds_per_token(model, pool, lanes).map_err(|e| refused(&args.file, e));
+    if decoder.capacity() < room {
+        return Ok(None);
+    }
+    let (here, there) = (measured(decoder)?, measured(&mut on_device)?);
+    let name = format!("{name} ({:.2} ms a token, {:.2} here)", 1e3 * there, 1e3 * here);
+    Ok((there < here).then_some((on_device, name)))
 }
 
 /// The lanes, and the types that are expanded for it.

@@ -32,6 +32,7 @@ Examples:
   trilane verify nested.gguf                     every lane of the file
   trilane verify models/digits.gguf              a perceptron, which computes in integers
   trilane verify nested.gguf --lane bit3 --json  one lane, for a program
+  trilane verify nested.gguf --device cuda       on a GPU: the same digest
   trilane verify nested.gguf --all-levels        every instruction set of this machine, 1 and 2
                                                  threads; exit code 1 when they differ")]
 pub(crate) struct VerifyArgs {
@@ -41,22 +42,25 @@ pub(crate) struct VerifyArgs {
     lane: LaneArg,
     #[command(flatten)]
     compute: ComputeArgs,
+    #[cfg(feature = "cuda")]
+    #[command(flatten)]
+    device: crate::device::DeviceArgs,
     #[command(flatten)]
     memory: MemoryArgs,
-    /// Print JSON: digest, lanes, level, threads
+    /// Print JSON: digest, lanes, and level and threads or the device
     #[arg(long)]
     json: bool,
     /// Run every instruction set of this machine with 1 and 2 threads and compare
-    #[arg(long, conflicts_with_all = ["level", "threads"])]
+    #[arg(long, conflicts_with_all = ["level", "threads", "device"])]
     all_levels: bool,
 }
 
 /// The fixed run of one lane.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LaneDigest {
-    lanes: Lanes<'static>,
+    pub(crate) lanes: Lanes<'static>,
     /// One for each layer, and the logits.
-    layers: Vec<Digest>,
+    pub(crate) layers: Vec<Digest>,
     /// The digest of these.
     pub(crate) all: Digest,
 }
@@ -81,6 +85,13 @@ pub(crate) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Error
     let mut model = Model::read(path, gguf)?;
     let weights = file.weights(path, &mut model)?;
     file.prepare(&weights, choose_lanes(path, &weights, args.lane.lane)?, false)?;
+    #[cfg(feature = "cuda")]
+    if let Some(device) = args.device.open()? {
+        let decoded = Decoded { weights, graduation: GraduationConfig::default() };
+        let lanes = decoded.lanes(path, args.lane.lane)?;
+        let run = crate::device::digests(path, &device, &weights, &lanes)?;
+        return show(args, &[("device", device.info().name.clone().into())], &run, out);
+    }
     let decoded = Decoded { weights, graduation: args.lane.graduation()? };
     verify_subject(args, &decoded, out).map_err(|e| file.explain(e))
 }
@@ -116,7 +127,11 @@ fn verify_subject(
     }
     drop(progress);
     match (runs.first(), computes.first(), args.all_levels) {
-        (Some(run), Some(compute), false) => show(args, compute, run, out),
+        (Some(run), Some(compute), false) => {
+            let level = compute.level.to_string().into();
+            let by = [("level", level), ("threads", compute.threads.count().into())];
+            show(args, &by, run, out)
+        }
         _ => compare(args, &computes, &runs, out),
     }
 }
@@ -168,20 +183,20 @@ fn lanes_json(run: &[LaneDigest]) -> Map<String, Value> {
         .collect()
 }
 
+/// Shows the digests of a run; `by` is what computed them.
 fn show(
     args: &VerifyArgs,
-    compute: &Compute,
+    by: &[(&str, Value)],
     run: &[LaneDigest],
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     if args.json {
-        let value = json!({
-            "digest": hex(combined(run)),
-            "lanes": lanes_json(run),
-            "level": compute.level.to_string(),
-            "threads": compute.threads.count(),
-        });
-        return Ok(writeln!(out, "{value}")?);
+        let mut value = Map::from_iter([
+            ("digest".into(), hex(combined(run)).into()),
+            ("lanes".into(), lanes_json(run).into()),
+        ]);
+        value.extend(by.iter().map(|(key, value)| ((*key).into(), value.clone())));
+        return Ok(writeln!(out, "{}", Value::from(value))?);
     }
     let headings = ["layer"].into_iter().chain(run.iter().map(|lane| lane.lanes.name()));
     let mut table = Table::new(headings);

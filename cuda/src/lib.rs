@@ -26,6 +26,7 @@ mod error;
 mod generation;
 pub mod kernels;
 mod matrix;
+mod preference;
 mod stream;
 
 pub use attention::{Attention, LayerCache};
@@ -37,4 +38,5 @@ pub use driver::DeviceInfo;
 pub use error::CudaError;
 pub use generation::generate_batch;
 pub use matrix::Matrix;
+pub use preference::{DevicePreference, seconds_per_token};
 pub use stream::{Graph, Stream};
