@@ -30,6 +30,18 @@ fn wrong_arguments_exit_with_2() {
     assert_eq!(folder.names(), ["tiny.gguf"]);
 }
 
+/// There may be a driver, but never as many devices.
+#[test]
+fn a_device_that_is_not_there_exits_with_5() {
+    let folder = Folder::new();
+    let model = folder.write("tiny.gguf", tiny_model(|_, _| {}));
+    fail(5, &["CUDA"], ["verify", &model, "--device", "cuda:9999"]);
+    fail(5, &["CUDA"], ["run", &model, "--prompt", "a", "--device", "cuda:9999"]);
+    fail(2, &["gpu", "cuda"], ["run", &model, "--prompt", "a", "--device", "gpu"]);
+    let auto = ["run", &model, "--prompt", "a", "--device", "cuda", "--lane", "auto"];
+    fail(2, &["--lane auto", "--device"], auto);
+}
+
 #[test]
 fn an_instruction_set_of_another_architecture_is_refused_with_those_there_are() {
     let foreign = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };

@@ -12,6 +12,7 @@
 mod arguments;
 mod conformance;
 mod cpu;
+mod cuda;
 mod elf;
 mod embeddings;
 mod firmware;

