@@ -17,10 +17,11 @@ pub const HEADERS: &[(&str, &str)] = &[
     ("device.cuh", include_str!("../kernels/device.cuh")),
     ("digits.cuh", include_str!("../kernels/digits.cuh")),
     ("math.cuh", include_str!("../kernels/math.cuh")),
+    ("tensor.cuh", include_str!("../kernels/tensor.cuh")),
 ];
 
 /// Every source.
-pub const SOURCES: &[&Source] = &[&ACTIVATIONS, &ATTENTION, &DIGITS, &FLOATS];
+pub const SOURCES: &[&Source] = &[&ACTIVATIONS, &ATTENTION, &DIGITS, &FLOATS, &MATMUL];
 
 /// Norms, gates and activations as block floating point.
 pub static ACTIVATIONS: Source = Source {
@@ -84,4 +85,24 @@ pub static FLOATS: Source = Source {
     name: "floats.cu",
     text: include_str!("../kernels/floats.cu"),
     kernels: &["float_matvec", "float_row"],
+};
+
+/// Products of matrices in digit planes with many vectors.
+pub static MATMUL: Source = Source {
+    name: "matmul.cu",
+    text: include_str!("../kernels/matmul.cu"),
+    kernels: &[
+        "lane_matmul<TERNARY, 0>",
+        "lane_matmul<TERNARY, 32>",
+        "lane_matmul<TERNARY, 64>",
+        "lane_matmul<BIT3, 0>",
+        "lane_matmul<BIT3, 32>",
+        "lane_matmul<BIT3, 64>",
+        "lane_matmul<BIT5, 0>",
+        "lane_matmul<BIT5, 32>",
+        "lane_matmul<BIT5, 64>",
+        "lane_matmul<BIT7, 0>",
+        "lane_matmul<BIT7, 32>",
+        "lane_matmul<BIT7, 64>",
+    ],
 };

@@ -6,7 +6,7 @@ use crate::activations::{Activations, blocks, over};
 use crate::buffer::Buffer;
 use crate::driver::Shape;
 use crate::error::{CudaError, counted, same_len};
-use crate::kernels::{DIGITS, FLOATS};
+use crate::kernels::{DIGITS, FLOATS, MATMUL};
 use crate::stream::{Stream, launch};
 use bytemuck::{Pod, Zeroable};
 use trilane_core::digits::{DigitMatrix, DigitPlanes, Group, units};
@@ -124,9 +124,17 @@ impl Matrix {
                 same_len(self.cols, integers.len())?;
                 same_len(batch, integers.batch())?;
                 let lane = planes.lane(lane);
-                let (kernel, raw) = (name(MATVEC, lane, planes.group)?, self.raw(planes, lane)?);
-                let (team, shape) = self.teams(batch)?;
-                let (x, y) = (integers.raw(), y.address());
+                let (raw, x, y) = (self.raw(planes, lane)?, integers.raw(), y.address());
+                if batch >= MANY {
+                    let kernel = name(MATMUL_NAMES, lane, planes.group)?;
+                    let (across, down) = (self.rows.div_ceil(TILE), batch.div_ceil(TILE));
+                    let shape = Shape { blocks: [blocks(across)?, blocks(down)?, 1], threads: 128 };
+                    let batch = counted("vectors", batch)?;
+                    // SAFETY: the sizes were checked above.
+                    return unsafe { launch!(stream, &MATMUL, kernel, shape; raw, batch, x, y) };
+                }
+                let (kernel, (team, shape)) =
+                    (name(MATVEC, lane, planes.group)?, self.teams(batch)?);
                 // SAFETY: the sizes were checked above.
                 unsafe { launch!(stream, &DIGITS, kernel, shape; raw, team, x, y) }
             }
@@ -213,6 +221,12 @@ impl Matrix {
 /// Rows that a team takes together; the kernel's number.
 const ROWS: usize = 4;
 
+/// Rows, and vectors, of a block of threads of the product with many vectors; the kernel's number.
+const TILE: usize = 64;
+
+/// Vectors from which on they are multiplied by the tensor cores: eight fill one of their tiles.
+const MANY: usize = 8;
+
 impl Planes {
     fn upload(
         stream: &Stream,
@@ -270,6 +284,7 @@ macro_rules! names {
 }
 
 const MATVEC: Names = names!("lane_matvec");
+const MATMUL_NAMES: Names = names!("lane_matmul");
 const ROW: Names = names!("lane_row");
 
 /// The kernel for a lane and a group.

@@ -137,6 +137,12 @@ uint64_t emulation_exchange(uint64_t value, unsigned from) {
     return block.threads[other].told[turn];
 }
 
+uint64_t emulation_told(unsigned by) {
+    const unsigned other = block.current / 32 * 32 + by;
+    if (other >= block.count) emulation_fail("a value is asked of a thread that is not there");
+    return block.threads[other].told[block.threads[block.current].turn ^ 1];
+}
+
 unsigned emulation_ballot(bool vote) {
     Thread &self = block.threads[block.current];
     const unsigned warp = block.current / 32 * 32, turn = self.turn;

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#define EMULATED
 #define __global__
 #define __device__
 #define __host__
@@ -58,6 +59,8 @@ void __syncwarp(unsigned mask = 0xFFFFFFFFu);
 // Puts a value where the threads of the warp see it, and gives that of another thread.
 uint64_t emulation_exchange(uint64_t value, unsigned from);
 unsigned emulation_ballot(bool vote);
+// What another thread of the warp put there last.
+uint64_t emulation_told(unsigned by);
 void emulation_fail(const char *why);
 
 using std::max;
@@ -158,6 +161,27 @@ template <class T> T atomicCAS(T *to, T expected, T value) {
     return old;
 }
 template <class T> T atomicExch(T *to, T value) { return std::exchange(*to, value); }
+
+// The product of tiles that the tensor cores compute, see tensor.cuh.
+inline void multiply_tile(int (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+    struct Held {
+        const unsigned *a, *b;
+    };
+    const Held mine = {a, b};
+    const unsigned group = emulation_lane() / 4, word = emulation_lane() % 4;
+    emulation_exchange(reinterpret_cast<uint64_t>(&mine), emulation_lane());
+    for (unsigned i = 0; i < 4; i += 1) {
+        const unsigned column = 2 * word + i % 2;
+        for (unsigned t = 0; t < 4; t += 1) {
+            const auto *row = reinterpret_cast<const Held *>(emulation_told(4 * group + t));
+            const auto *col = reinterpret_cast<const Held *>(emulation_told(4 * column + t));
+            c[i] = __dp4a(int(row->a[i / 2]), int(col->b[0]), c[i]);
+            c[i] = __dp4a(int(row->a[i / 2 + 2]), int(col->b[1]), c[i]);
+        }
+    }
+    // What others read stays until they have.
+    __syncwarp();
+}
 
 // A kernel that can be called with the addresses of its arguments.
 struct EmulatedKernel {

@@ -117,11 +117,14 @@ proptest! {
         rows in 1usize..40,
         cols in prop_oneof![1usize..700, 4000usize..4400],
         batch in 1usize..3,
+        many: bool,
         group in groups(),
         ternary: bool,
         descending: bool,
         mut seed: u64,
     ) {
+        let (batch, rows) = if many { (64 * batch - 57, 8 * rows) } else { (batch, rows) };
+        let cols = if many { cols % 700 + 1 } else { cols };
         let order = if descending { Order::Descending } else { Order::Ascending };
         let packed = Packed::new(rows, cols, group, ternary, &mut seed);
         let x: Vec<f32> = (0..batch * cols).map(|_| float(&mut seed)).collect();

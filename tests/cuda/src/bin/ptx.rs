@@ -1,7 +1,10 @@
-//! Compiles every kernel with NVRTC, which needs no device, and looks at what comes out: `ptx`.
+//! Compiles every kernel with NVRTC, which needs no device, and looks at what comes out: `ptx`, or
+//! `ptx FOLDER` to keep it, for `ptxas -v` and its like.
 //!
 //! No float may be multiplied and added in one step, and every kernel has to be there.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 use trilane_cuda::kernels::{SOURCES, Source};
 use trilane_cuda::{CudaError, compile};
@@ -23,9 +26,10 @@ const FORBIDDEN: [&str; 9] = [
 ];
 
 fn main() -> ExitCode {
+    let folder = std::env::args_os().nth(1);
     for capability in CAPABILITIES {
         for source in SOURCES {
-            match check(source, capability) {
+            match check(source, capability, folder.as_deref()) {
                 Ok(summary) => println!("{summary}"),
                 Err(error) => {
                     eprintln!("ptx: {error}");
@@ -37,9 +41,18 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn check(source: &'static Source, capability: (u32, u32)) -> Result<String, CudaError> {
+fn check(
+    source: &'static Source,
+    capability: (u32, u32),
+    folder: Option<&OsStr>,
+) -> Result<String, CudaError> {
     let ptx = compile(source, capability)?;
     let wrong = |reason: String| CudaError::Compile { source: source.name, log: reason };
+    if let Some(folder) = folder {
+        let (major, minor) = capability;
+        let path = Path::new(folder).join(format!("{}.sm_{major}{minor}.ptx", source.name));
+        std::fs::write(&path, &ptx.text).map_err(|e| wrong(format!("{}: {e}", path.display())))?;
+    }
     for (number, line) in ptx.text.lines().enumerate() {
         if let Some(found) = FORBIDDEN.iter().find(|forbidden| line.contains(*forbidden)) {
             return Err(wrong(format!("{found} in line {} of the PTX: {line}", number + 1)));
