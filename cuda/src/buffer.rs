@@ -86,6 +86,17 @@ impl<T: Pod> Buffer<T> {
         unsafe { driver.upload(stream.raw(), self.address, values.as_ptr().cast(), self.bytes()) }
     }
 
+    /// Copies another buffer of the device into this one.
+    ///
+    /// # Errors
+    /// [`CudaError::Shape`] unless it has as many values, [`CudaError::Driver`].
+    pub fn copy_from(&mut self, stream: &Stream, from: &Self) -> Result<(), CudaError> {
+        same_len(self.len, from.len)?;
+        let driver = self.device.driver();
+        // SAFETY: both buffers have that many bytes.
+        unsafe { driver.copy(stream.raw(), self.address, from.address, self.bytes()) }
+    }
+
     /// Waits for the queue and copies the buffer to the host.
     ///
     /// # Errors

@@ -5,8 +5,10 @@
 
 #![allow(unsafe_code, reason = "memory of an emulated device is memory of the host")]
 
+mod packed;
 mod random;
 
+pub use packed::Packed;
 pub use random::{bits, float, random};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
@@ -14,7 +16,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use trilane_cuda::driver::{Driven, Driver, RawGraph, RawStream, Shape};
 use trilane_cuda::kernels::Source;
-use trilane_cuda::{CudaError, Device, DeviceInfo};
+use trilane_cuda::{CudaError, Device, DeviceInfo, DevicePreference};
 
 unsafe extern "C" {
     #[allow(clippy::too_many_arguments, reason = "a launch has them")]
@@ -61,6 +63,17 @@ struct State {
     memory: BTreeMap<u64, usize>,
     recording: Option<Vec<Recorded>>,
     graphs: Vec<Vec<Recorded>>,
+}
+
+/// The device to test: an emulated one, or the CUDA device that `TRILANE_DEVICE` names.
+///
+/// # Panics
+/// When there is no such device.
+#[allow(clippy::expect_used, reason = "what stands in for it would prove nothing")]
+pub fn device(order: Order) -> Device {
+    let Ok(name) = std::env::var("TRILANE_DEVICE") else { return Emulator::device(order) };
+    let wanted: DevicePreference = name.parse().expect("TRILANE_DEVICE");
+    wanted.open().expect("TRILANE_DEVICE").expect("TRILANE_DEVICE names a device")
 }
 
 /// The emulated device.

@@ -7,7 +7,7 @@ use trilane_core::kernel::{Scalar, Serial};
 use trilane_core::lane::{Lanes, PrecisionLane};
 use trilane_core::model::{Decoder, Digest, Header, Weights, verify};
 use trilane_cuda::{CudaError, generate_batch};
-use trilane_cuda_tests::{Emulator, Order, bits};
+use trilane_cuda_tests::{Order, bits, device};
 use trilane_std::generation::{self, GenerationConfig, GenerationError};
 use trilane_std::text::Text;
 use trilane_std::{mapped::MappedFile, memory, text};
@@ -33,7 +33,7 @@ fn the_digest_of_every_lane_is_that_of_the_processor() {
         with_model(name, &mut |weights| {
             let mut arena = memory::arena(weights.header(), 16).unwrap();
             let mut decoder = Decoder::new(*weights, Scalar, 16, &mut arena).unwrap();
-            let device = Emulator::device(Order::Ascending);
+            let device = device(Order::Ascending);
             let mut on_device = trilane_cuda::Decoder::new(&device, weights, 16, 1).unwrap();
             for lane in lanes(weights) {
                 let mut layers = vec![Digest::default(); weights.header().layers + 1];
@@ -50,7 +50,7 @@ fn sequences_of_a_batch_do_not_depend_on_each_other() {
     let prompts: [&[u32]; 3] = [&[5, 9, 2, 7, 30], &[1], &[60, 3, 3]];
     with_model("shakespeare.gguf", &mut |weights| {
         let header = weights.header();
-        let device = Emulator::device(Order::Descending);
+        let device = device(Order::Descending);
         let mut batch = trilane_cuda::Decoder::new(&device, weights, 8, 3).unwrap();
         let mut logits = vec![Vec::new(); prompts.len()];
         for i in 0..5 {
@@ -80,7 +80,7 @@ fn sequences_of_a_batch_do_not_depend_on_each_other() {
 #[test]
 fn a_sequence_goes_on_from_where_it_was_cut() {
     with_model("shakespeare.gguf", &mut |weights| {
-        let device = Emulator::device(Order::Ascending);
+        let device = device(Order::Ascending);
         let mut decoder = trilane_cuda::Decoder::new(&device, weights, 3, 1).unwrap();
         let lane = PrecisionLane::Bit3;
         decoder.forward(&[Some(7)], lane).unwrap();
@@ -97,7 +97,7 @@ fn a_sequence_goes_on_from_where_it_was_cut() {
 fn what_cannot_be_computed_is_refused() {
     with_model("shakespeare.gguf", &mut |weights| {
         let vocabulary = weights.header().vocabulary;
-        let device = Emulator::device(Order::Ascending);
+        let device = device(Order::Ascending);
         let mut decoder = trilane_cuda::Decoder::new(&device, weights, 4, 2).unwrap();
         let lane = PrecisionLane::Bit7;
         let token = u32::try_from(vocabulary).unwrap();
@@ -128,7 +128,7 @@ fn texts_of_a_batch_are_those_of_the_processor() {
     let weights = Weights::load(&model, &mut layers).unwrap();
     let mut index = text::index(&model);
     let text = Text::new(&model, &mut index).unwrap();
-    let device = Emulator::device(Order::Ascending);
+    let device = device(Order::Ascending);
     let mut decoder = trilane_cuda::Decoder::new(&device, &weights, 24, 2).unwrap();
     let found = generate_batch(&text, &mut decoder, &requests);
     let expected = generation::generate_batch(&text, &weights, Scalar, &requests);

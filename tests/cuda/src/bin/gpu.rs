@@ -1,0 +1,75 @@
+//! Checks a device at real sizes and times its kernels: `gpu`, or `gpu --emulated` at small sizes,
+//! where no figure means anything.
+//!
+//! The answers are checked before anything is timed. What is printed is Markdown.
+
+#[path = "gpu/figures.rs"]
+mod figures;
+#[path = "gpu/models.rs"]
+mod models;
+#[path = "gpu/products.rs"]
+mod products;
+
+use figures::copy_bandwidth;
+use std::error::Error;
+use std::process::ExitCode;
+use trilane_cuda::{Device, Stream};
+use trilane_cuda_tests::{Emulator, Order};
+
+/// How large everything is.
+struct Sizes {
+    /// Rows and columns of matrices.
+    shapes: &'static [(usize, usize)],
+    /// Vectors of the product with many.
+    batch: usize,
+    /// Bytes that a copy moves, and that the matrices have together which are read one after the
+    /// other, so that no cache holds them.
+    bytes: usize,
+}
+
+const REAL: Sizes =
+    Sizes { shapes: &[(13824, 2560), (20480, 3200), (8192, 28672)], batch: 128, bytes: 1 << 30 };
+const SMALL: Sizes = Sizes { shapes: &[(40, 600)], batch: 9, bytes: 1 << 14 };
+
+fn main() -> ExitCode {
+    let emulated = match std::env::args().nth(1).as_deref() {
+        None => false,
+        Some("--emulated") => true,
+        Some(other) => {
+            eprintln!("gpu: {other}: expected --emulated or nothing");
+            return ExitCode::from(2);
+        }
+    };
+    match run(emulated) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gpu: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(emulated: bool) -> Result<(), Box<dyn Error>> {
+    let (device, sizes) = match emulated {
+        true => (Emulator::device(Order::Ascending), &SMALL),
+        false => (Device::open(0)?, &REAL),
+    };
+    let stream = device.stream()?;
+    describe(&stream);
+    models::check(&device)?;
+    let bandwidth = copy_bandwidth(&stream, sizes.bytes)?;
+    println!("\nA copy within the device: {:.2} TB/s, read and written.", bandwidth / 1e12);
+    products::check_and_time(&stream, sizes, bandwidth)
+}
+
+fn describe(stream: &Stream) {
+    let info = stream.device().info();
+    let (major, minor) = info.capability;
+    println!("# {}\n", info.name);
+    println!(
+        "Capability {major}.{minor}, {} multiprocessors, {:.1} GiB, L2 {:.1} MiB.",
+        info.multiprocessors,
+        info.memory as f64 / (1u64 << 30) as f64,
+        info.l2_bytes as f64 / (1u64 << 20) as f64,
+    );
+}
