@@ -8,6 +8,7 @@ use crate::attention::{Attention, LayerCache};
 use crate::buffer::Buffer;
 use crate::device::Device;
 use crate::error::{CudaError, counted, same_len};
+use crate::pinned::Pinned;
 use crate::stream::{Graph, Stream};
 use trilane_core::lane::PrecisionLane;
 use trilane_core::model::{Digest, Header, VERIFY_TOKENS, Weights, verify_token};
@@ -27,7 +28,7 @@ pub struct Decoder {
     capacity: usize,
     /// Tokens of each sequence that are in the cache.
     positions: Vec<usize>,
-    logits: Vec<f32>,
+    logits: Pinned<f32>,
     /// What was recorded for each lane, in the order of [`PrecisionLane::ALL`]. Before the buffers
     /// and the queue, so that it goes first.
     graphs: [Option<Graph>; 5],
@@ -111,7 +112,7 @@ impl Decoder {
             weights: DeviceWeights::upload(&stream, weights)?,
             state: State::new(&stream, &header, capacity, sequences)?,
             positions: vec![0; sequences],
-            logits: vec![0.0; sequences * header.vocabulary],
+            logits: Pinned::zeros(device, sequences * header.vocabulary)?,
             graphs: [const { None }; 5],
             header,
             capacity,

@@ -26,6 +26,7 @@ mod error;
 mod generation;
 pub mod kernels;
 mod matrix;
+mod pinned;
 mod preference;
 mod stream;
 
@@ -38,5 +39,6 @@ pub use driver::DeviceInfo;
 pub use error::CudaError;
 pub use generation::generate_batch;
 pub use matrix::Matrix;
+pub use pinned::Pinned;
 pub use preference::{DevicePreference, seconds_per_token};
 pub use stream::{Graph, Stream};

@@ -15,6 +15,8 @@ pub(crate) enum Request {
     Wasm,
     /// Build them and serve the page.
     Demo,
+    /// Check and time the GPU of this machine.
+    Gpu,
     /// Run the conformance program everywhere; make what it prints the manifest if asked to.
     Conformance {
         /// Whether the manifest is written.
@@ -48,6 +50,8 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
         "wasm" => Err("wasm takes no arguments".into()),
         "demo" if rest.is_empty() => Ok(Request::Demo),
         "demo" => Err("demo takes no arguments".into()),
+        "gpu" if rest.is_empty() => Ok(Request::Gpu),
+        "gpu" => Err("gpu takes no arguments".into()),
         "conformance" => match rest {
             [] => Ok(Request::Conformance { bless: false }),
             [option] if option == "--bless" => Ok(Request::Conformance { bless: true }),
@@ -111,6 +115,7 @@ cargo xtask test [OPTIONS]   check everything: lints, tests, every target that c
 cargo xtask setup            install what the tests need and this machine lacks
 cargo xtask wasm             build the npm package in target/npm/trilane, the demo page in target/demo
 cargo xtask demo             build them and serve the page on localhost
+cargo xtask gpu              check the NVIDIA GPU of this machine, write its figures to docs/gpu.md
 cargo xtask conformance      run the conformance program on every target, compare the digests
     --bless              make this machine's digests the manifest tests/conformance/golden.txt
 cargo xtask help             print this text

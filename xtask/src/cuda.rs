@@ -37,3 +37,46 @@ pub(crate) fn ptx() -> Vec<Invocation> {
             .set("LD_LIBRARY_PATH", LIBRARIES),
     ]
 }
+
+/// Where the figures of a device go.
+const FIGURES: &str = "docs/gpu.md";
+
+/// The matrices whose products are timed.
+const SHAPES: [&str; 3] = ["13824x2560", "20480x3200", "8192x28672"];
+
+/// Checks the GPU of this machine and writes its figures: the tests of all kernels on it, under a
+/// checker of memory where there is one, then real sizes and timings beside torch's.
+pub(crate) fn gpu() -> Result<String, String> {
+    // The compiler of the machine's own toolkit comes first.
+    let paths = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
+    let paths = format!("{paths}:/usr/local/cuda/lib64:{LIBRARIES}");
+    let on_device = |line: &str| {
+        Invocation::new(line).set("TRILANE_DEVICE", "cuda").set("LD_LIBRARY_PATH", &paths)
+    };
+    on_device("cargo run --release -p trilane-cuda-tests --bin gpu -- --describe").run()?;
+    on_device("cargo test --release -p trilane-cuda-tests").run()?;
+    let checker = "compute-sanitizer --target-processes all --error-exitcode 9";
+    let checked = if Invocation::new("compute-sanitizer --version").output().is_some() {
+        let tests = "cargo test --release -p trilane-cuda-tests --test products";
+        on_device(&format!("{checker} {tests}")).run()?;
+        "compute-sanitizer found nothing in the tests of the products."
+    } else {
+        "compute-sanitizer was not there."
+    };
+    let figures = on_device("cargo run --release -p trilane-cuda-tests --bin gpu").capture()?;
+    let torch = Invocation::new("python3 tests/reference/torch_matvec.py").arguments(&SHAPES);
+    let torch = torch.capture().unwrap_or_else(|error| format!("Not beside torch: {error}\n"));
+    let line = |line: &str| Invocation::new(line).output().unwrap_or_default().trim().to_owned();
+    let commit = line("git rev-parse --short HEAD");
+    let date = line("date -u +%F");
+    let driver = line("nvidia-smi --query-gpu=driver_version --format=csv,noheader");
+    let text = format!(
+        "{figures}\n{torch}\nCommit {commit}, {date}, driver {driver}, by `cargo xtask gpu`. The tests of \
+         all kernels passed on the device. {checked}\n"
+    );
+    let beside = format!("{FIGURES}.part");
+    fs::write(&beside, &text).map_err(|e| format!("{beside}: {e}"))?;
+    fs::rename(&beside, FIGURES).map_err(|e| format!("{FIGURES}: {e}"))?;
+    print!("{text}");
+    Ok(format!("figures in {FIGURES}"))
+}

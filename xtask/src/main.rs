@@ -63,6 +63,11 @@ fn perform() -> Result<bool, String> {
             enter_repository()?;
             npm::demo::serve().map(|()| true)
         }
+        Request::Gpu => {
+            enter_repository()?;
+            println!("{}", cuda::gpu()?);
+            Ok(true)
+        }
         Request::Conformance { bless } => {
             enter_repository()?;
             setup::install_missing();

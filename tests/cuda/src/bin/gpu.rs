@@ -1,5 +1,5 @@
-//! Checks a device at real sizes and times its kernels: `gpu`, or `gpu --emulated` at small sizes,
-//! where no figure means anything.
+//! Checks a device at real sizes and times its kernels: `gpu`; `gpu --emulated` at small sizes, where
+//! no figure means anything; `gpu --describe` only says what the device is.
 //!
 //! The answers are checked before anything is timed. What is printed is Markdown.
 
@@ -13,7 +13,7 @@ mod products;
 use figures::copy_bandwidth;
 use std::error::Error;
 use std::process::ExitCode;
-use trilane_cuda::{Device, Stream};
+use trilane_cuda::Device;
 use trilane_cuda_tests::{Emulator, Order};
 
 /// How large everything is.
@@ -32,15 +32,16 @@ const REAL: Sizes =
 const SMALL: Sizes = Sizes { shapes: &[(40, 600)], batch: 9, bytes: 1 << 14 };
 
 fn main() -> ExitCode {
-    let emulated = match std::env::args().nth(1).as_deref() {
-        None => false,
-        Some("--emulated") => true,
+    let work = match std::env::args().nth(1).as_deref() {
+        None => Device::open(0).map_err(Box::from).and_then(|device| run(&device, &REAL)),
+        Some("--emulated") => run(&Emulator::device(Order::Ascending), &SMALL),
+        Some("--describe") => Device::open(0).map_err(Box::from).map(|device| describe(&device)),
         Some(other) => {
-            eprintln!("gpu: {other}: expected --emulated or nothing");
+            eprintln!("gpu: {other}: expected --emulated, --describe or nothing");
             return ExitCode::from(2);
         }
     };
-    match run(emulated) {
+    match work {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gpu: {error}");
@@ -49,21 +50,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(emulated: bool) -> Result<(), Box<dyn Error>> {
-    let (device, sizes) = match emulated {
-        true => (Emulator::device(Order::Ascending), &SMALL),
-        false => (Device::open(0)?, &REAL),
-    };
+fn run(device: &Device, sizes: &Sizes) -> Result<(), Box<dyn Error>> {
+    describe(device);
     let stream = device.stream()?;
-    describe(&stream);
-    models::check(&device)?;
+    models::check(device)?;
     let bandwidth = copy_bandwidth(&stream, sizes.bytes)?;
     println!("\nA copy within the device: {:.2} TB/s, read and written.", bandwidth / 1e12);
     products::check_and_time(&stream, sizes, bandwidth)
 }
 
-fn describe(stream: &Stream) {
-    let info = stream.device().info();
+fn describe(device: &Device) {
+    let info = device.info();
     let (major, minor) = info.capability;
     println!("# {}\n", info.name);
     println!(
