@@ -27,8 +27,9 @@ pub fn cosine(
     a: &TritPlanes<'_>,
     b: &TritPlanes<'_>,
 ) -> Result<f32, ArgumentError> {
-    let dot = dot(backend, a, b)?;
-    Ok(quotient(dot, backend.trit_nonzeros(a), backend.trit_nonzeros(b)))
+    check_lengths(a.dim(), b.dim())?;
+    let (dot, n, m) = backend.trit_gram(a, b);
+    Ok(quotient(dot, n, m))
 }
 
 /// `dot / √(n·m)`, 0 for 0/0.
@@ -36,7 +37,9 @@ pub(super) fn quotient(dot: i64, n: u64, m: u64) -> f32 {
     if n == 0 || m == 0 {
         return 0.0;
     }
-    (dot as f64 / libm::sqrt(n as f64 * m as f64)) as f32
+    // The root of a square, rounded, is what was squared.
+    let norms = if n == m { n as f64 } else { libm::sqrt(n as f64 * m as f64) };
+    (dot as f64 / norms) as f32
 }
 
 /// The number of positions where the vectors differ, 0 to dim. Exact.

@@ -42,6 +42,9 @@ macro_rules! kernels {
             fn trit_distance(a: &TritPlanes<'_>, b: &TritPlanes<'_>) -> u64;
             /// The positions that are not zero. Exact.
             fn trit_nonzeros(a: &TritPlanes<'_>) -> u64;
+            /// `a · b`, and the positions of each that are not zero, `a · a` and `b · b`: of
+            /// hypervectors of the same dimension. Exact.
+            fn trit_gram(a: &TritPlanes<'_>, b: &TritPlanes<'_>) -> (i64, u64, u64);
             /// Adds `2^first · Σ_v (1 + v[i])` to the counter of each position, for hypervectors of
             /// the same dimension, modulo 2 to the number of planes. Bit `i` of plane `k`, which
             /// has as many words as a vector, weighs `2^k` in counter `i`; counters of the padding
@@ -207,6 +210,7 @@ macro_rules! compiled_for {
         $(#[$k:meta])* fn trit_dot($($l:ident: $o:ty),* $(,)?) -> i64;
         $(#[$m:meta])* fn trit_distance($($n:ident: $p:ty),* $(,)?) -> u64;
         $(#[$q:meta])* fn trit_nonzeros($($r:ident: $s:ty),* $(,)?) -> u64;
+        $(#[$ad:meta])* fn trit_gram($($ae:ident: $af:ty),* $(,)?) -> (i64, u64, u64);
         $(#[$aa:meta])* fn trit_sums($($ab:ident: $ac:ty),* $(,)?);
         $($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $type:ty),* $(,)?)
         $(-> $ret:ty)?;)*) => {

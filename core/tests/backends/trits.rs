@@ -4,12 +4,16 @@ use crate::random::Random;
 use trilane_core::hyper::{TritPlanes, words};
 use trilane_core::kernel::{Backend, Level, Scalar};
 
-/// Planes of a vector of one of several kinds: mixed, dense, all +1, all −1, zeros.
+/// Planes of a vector of one of several kinds: mixed, dense, all +1, all −1, zeros, dense but for
+/// one word.
 fn planes(dim: usize, kind: usize, random: &mut Random) -> [Vec<u64>; 2] {
     let last = u64::MAX >> (dim.wrapping_neg() % 64);
     let word = |i: usize, random: &mut Random| {
         let (a, b) = (random.bits(), random.bits());
-        let [plus, minus] = [[a & b, a & !b], [a, !a], [u64::MAX, 0], [0, u64::MAX], [0, 0]][kind];
+        let some = if i == words(dim) / 2 { b } else { u64::MAX };
+        let nearly_dense = [a & some, !a & some];
+        let [plus, minus] =
+            [[a & b, a & !b], [a, !a], [u64::MAX, 0], [0, u64::MAX], [0, 0], nearly_dense][kind];
         let mask = if i + 1 == words(dim) { last } else { u64::MAX };
         (plus & mask, minus & mask)
     };
@@ -24,7 +28,9 @@ fn dims() -> impl Iterator<Item = usize> {
 fn counts_are_those_of_the_specification(level: Level) {
     let mut random = Random(1);
     for dim in dims() {
-        for (kind_a, kind_b) in [(0, 0), (0, 1), (1, 1), (2, 2), (2, 3), (4, 1), (3, 0)] {
+        for (kind_a, kind_b) in
+            [(0, 0), (0, 1), (1, 1), (2, 2), (2, 3), (4, 1), (3, 0), (5, 1), (2, 5)]
+        {
             let a = planes(dim, kind_a, &mut random);
             let b = planes(dim, kind_b, &mut random);
             let a = TritPlanes::new(dim, &a[0], &a[1]).unwrap();
@@ -34,6 +40,7 @@ fn counts_are_those_of_the_specification(level: Level) {
             assert_eq!(level.trit_distance(&a, &b), Scalar.trit_distance(&a, &b), "{dim}");
             let nonzeros = counts(&|v| Scalar.trit_nonzeros(v));
             assert_eq!(counts(&|v| level.trit_nonzeros(v)), nonzeros, "{dim}");
+            assert_eq!(level.trit_gram(&a, &b), Scalar.trit_gram(&a, &b), "{dim}");
             assert_eq!(nonzeros[0], a.count_nonzero() as u64);
         }
     }

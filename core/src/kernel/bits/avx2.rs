@@ -72,6 +72,15 @@ fn not(a: V) -> V {
     xor(a, _mm256_set1_epi64x(-1))
 }
 
+/// Of signs and of the mask of products that are not zero: where the product is 1, and where it is
+/// not −1.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn signs(a: V, b: V, nonzero: V) -> [V; 2] {
+    let minus = and(nonzero, xor(a, b));
+    [xor(nonzero, minus), not(minus)]
+}
+
 /// The sum and the carry of each bit.
 #[target_feature(enable = "avx2")]
 #[inline]
@@ -109,4 +118,11 @@ fn double(v: V) -> V {
 fn total(v: V) -> u64 {
     let pair = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
     _mm_extract_epi64::<0>(pair).wrapping_add(_mm_extract_epi64::<1>(pair)) as u64
+}
+
+/// Whether every bit is one.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn all_ones(v: V) -> bool {
+    _mm256_testc_si256(v, _mm256_set1_epi64x(-1)) != 0
 }

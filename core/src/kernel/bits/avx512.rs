@@ -70,11 +70,23 @@ fn not(a: V) -> V {
     xor(a, _mm512_set1_epi64(-1))
 }
 
+/// Of signs and of the mask of products that are not zero: where the product is 1, and where it is
+/// not −1.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+fn signs(a: V, b: V, nonzero: V) -> [V; 2] {
+    let plus = _mm512_ternarylogic_epi64::<0x90>(nonzero, a, b);
+    // From the first, so that each may overwrite what it came from.
+    [plus, _mm512_ternarylogic_epi64::<0xCF>(nonzero, plus, plus)]
+}
+
 /// The sum and the carry of each bit.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
 fn full_add(a: V, b: V, c: V) -> (V, V) {
-    (_mm512_ternarylogic_epi64::<0x96>(a, b, c), _mm512_ternarylogic_epi64::<0xE8>(a, b, c))
+    let sum = _mm512_ternarylogic_epi64::<0x96>(a, b, c);
+    // From the sum, so that each may overwrite what it came from.
+    (sum, _mm512_ternarylogic_epi64::<0xD4>(b, c, sum))
 }
 
 /// Ones of each word, by a table of the ones of half a byte.
@@ -105,4 +117,11 @@ fn double(v: V) -> V {
 #[inline]
 fn total(v: V) -> u64 {
     _mm512_reduce_add_epi64(v) as u64
+}
+
+/// Whether every bit is one.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+fn all_ones(v: V) -> bool {
+    _mm512_cmpeq_epi64_mask(v, _mm512_set1_epi64(-1)) == u8::MAX
 }

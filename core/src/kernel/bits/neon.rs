@@ -65,6 +65,15 @@ fn not(a: V) -> V {
     xor(a, vdupq_n_u64(u64::MAX))
 }
 
+/// Of signs and of the mask of products that are not zero: where the product is 1, and where it is
+/// not −1.
+#[target_feature(enable = "neon")]
+#[inline]
+fn signs(a: V, b: V, nonzero: V) -> [V; 2] {
+    let minus = and(nonzero, xor(a, b));
+    [xor(nonzero, minus), not(minus)]
+}
+
 /// The sum and the carry of each bit.
 #[target_feature(enable = "neon")]
 #[inline]
@@ -97,4 +106,11 @@ fn double(v: V) -> V {
 #[inline]
 fn total(v: V) -> u64 {
     vaddvq_u64(v)
+}
+
+/// Whether every bit is one.
+#[target_feature(enable = "neon")]
+#[inline]
+fn all_ones(v: V) -> bool {
+    vminvq_u32(vreinterpretq_u32_u64(v)) == u32::MAX
 }

@@ -26,6 +26,10 @@ pub(in crate::kernel) fn trit_nonzeros(a: &TritPlanes<'_>) -> u64 {
     nonzero.map(|bits| u64::from(bits.count_ones())).sum()
 }
 
+pub(in crate::kernel) fn trit_gram(a: &TritPlanes<'_>, b: &TritPlanes<'_>) -> (i64, u64, u64) {
+    (trit_dot(a, b), trit_nonzeros(a), trit_nonzeros(b))
+}
+
 pub(in crate::kernel) fn trit_sums(vectors: &[TritPlanes<'_>], first: usize, counters: &mut [u64]) {
     for v in vectors {
         let words = v.plus().len();

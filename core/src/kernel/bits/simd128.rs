@@ -65,6 +65,15 @@ fn not(a: V) -> V {
     v128_not(a)
 }
 
+/// Of signs and of the mask of products that are not zero: where the product is 1, and where it is
+/// not −1.
+#[target_feature(enable = "simd128")]
+#[inline]
+fn signs(a: V, b: V, nonzero: V) -> [V; 2] {
+    let minus = and(nonzero, xor(a, b));
+    [xor(nonzero, minus), not(minus)]
+}
+
 /// The sum and the carry of each bit.
 #[target_feature(enable = "simd128")]
 #[inline]
@@ -97,4 +106,11 @@ fn double(v: V) -> V {
 #[inline]
 fn total(v: V) -> u64 {
     u64x2_extract_lane::<0>(v) + u64x2_extract_lane::<1>(v)
+}
+
+/// Whether every bit is one.
+#[target_feature(enable = "simd128")]
+#[inline]
+fn all_ones(v: V) -> bool {
+    !v128_any_true(v128_not(v))
 }
