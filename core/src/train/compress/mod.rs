@@ -14,7 +14,9 @@
 //! encodes the residual into a message, exchanges it, and [absorbs](Codec::absorb) what all workers
 //! said. After the last round it takes its own share off the residual ([`settle`]) and adds the
 //! mean of all shares to its update ([`Codec::add_decoded`]). What is not sent is not lost: residuals
-//! plus everything decoded is the sum of all gradients (Seide et al. 2014, Karimireddy et al. 2019).
+//! plus everything decoded is the sum of all gradients (Seide et al. 2014, Karimireddy et al. 2019). Nor
+//! does what waits grow stale, when workers compute their gradients where it would take them
+//! ([`step_ahead`]): training with a fiftieth of the words depends on it (`docs/compression.md`).
 //!
 //! Messages are 32-bit words, every one counted, positions and scales too. Codecs are seeded by a
 //! seed and the number of the step, take O(n) time, store no matrix of random numbers, and own no
@@ -53,7 +55,7 @@ mod top_k;
 mod two_phase;
 
 pub use dense::Dense;
-pub use feedback::{feed, merge, settle};
+pub use feedback::{feed, merge, settle, step_ahead};
 pub use linear_sketch::{LinearSketch, Reading};
 pub use low_rank::LowRank;
 pub use round_robin::RoundRobin;
