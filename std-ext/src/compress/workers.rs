@@ -30,7 +30,9 @@ impl Workers {
         &self.codec
     }
 
-    /// What each worker has not sent yet.
+    /// What each worker has not sent yet. A worker that computes its next gradient where this would take
+    /// it trains with long delays as without
+    /// ([`step_ahead`](trilane_core::train::compress::step_ahead)).
     pub fn residuals(&self) -> &[Vec<f32>] {
         &self.residuals
     }
