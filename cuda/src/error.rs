@@ -1,7 +1,7 @@
 //! What can go wrong with a device.
 
 use core::fmt;
-use trilane_core::error::ShapeError;
+use trilane_core::error::{ArgumentError, ShapeError};
 
 /// What can go wrong with a device and its kernels.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +52,8 @@ pub enum CudaError {
     },
     /// Slices or buffers do not fit together.
     Shape(ShapeError),
+    /// Values that an operation refuses, as it does on the host.
+    Argument(ArgumentError),
     /// A size is beyond what the kernels count.
     Size {
         /// Of what.
@@ -111,6 +113,7 @@ impl fmt::Display for CudaError {
                 write!(f, "the device has {free} bytes free, {bytes} are needed")
             }
             Self::Shape(e) => e.fmt(f),
+            Self::Argument(e) => e.fmt(f),
             Self::Size { what, size, greatest } => {
                 write!(f, "{what}: expected at most {greatest}, found {size}")
             }
@@ -133,6 +136,12 @@ impl std::error::Error for CudaError {}
 impl From<ShapeError> for CudaError {
     fn from(e: ShapeError) -> Self {
         Self::Shape(e)
+    }
+}
+
+impl From<ArgumentError> for CudaError {
+    fn from(e: ArgumentError) -> Self {
+        Self::Argument(e)
     }
 }
 

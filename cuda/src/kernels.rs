@@ -21,7 +21,7 @@ pub const HEADERS: &[(&str, &str)] = &[
 ];
 
 /// Every source.
-pub const SOURCES: &[&Source] = &[&ACTIVATIONS, &ATTENTION, &DIGITS, &FLOATS, &MATMUL];
+pub const SOURCES: &[&Source] = &[&ACTIVATIONS, &ATTENTION, &DIGITS, &FLOATS, &HYPER, &MATMUL];
 
 /// Norms, gates and activations as block floating point.
 pub static ACTIVATIONS: Source = Source {
@@ -104,5 +104,23 @@ pub static MATMUL: Source = Source {
         "lane_matmul<BIT7, 0>",
         "lane_matmul<BIT7, 32>",
         "lane_matmul<BIT7, 64>",
+    ],
+};
+
+/// Hypervectors.
+pub static HYPER: Source = Source {
+    name: "hyper.cu",
+    text: include_str!("../kernels/hyper.cu"),
+    kernels: &[
+        "combine<PRODUCT>",
+        "combine<SUM_MOD3>",
+        "permute",
+        "compare<DOT>",
+        "compare<DISTANCE>",
+        "nonzeros",
+        "bundle_add",
+        "bundle_add_weighted",
+        "majority",
+        "nearest",
     ],
 };

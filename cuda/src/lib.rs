@@ -24,6 +24,7 @@ mod device;
 pub mod driver;
 mod error;
 mod generation;
+pub mod hyper;
 pub mod kernels;
 mod matrix;
 mod pinned;

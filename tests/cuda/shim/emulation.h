@@ -111,6 +111,9 @@ inline int __float_as_int(float v) { return int(__float_as_uint(v)); }
 inline float __int_as_float(int bits) { return __uint_as_float(unsigned(bits)); }
 inline int __popc(unsigned v) { return __builtin_popcount(v); }
 inline int __popcll(unsigned long long v) { return __builtin_popcountll(v); }
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+    return (unsigned long long)((unsigned __int128)(a) * b >> 64);
+}
 inline int __clz(int v) { return v ? __builtin_clz(unsigned(v)) : 32; }
 inline int __ffs(int v) { return __builtin_ffs(v); }
 
