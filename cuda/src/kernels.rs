@@ -21,7 +21,7 @@ pub const HEADERS: &[(&str, &str)] = &[
 ];
 
 /// Every source.
-pub const SOURCES: &[&Source] = &[&ACTIVATIONS, &ATTENTION, &DIGITS, &FLOATS, &HYPER, &MATMUL];
+pub const SOURCES: &[&Source] = &[&ACTIVATIONS, &ATTENTION, &DIGITS, &FLOATS, &HYPER, &MATMUL, &TRAIN];
 
 /// Norms, gates and activations as block floating point.
 pub static ACTIVATIONS: Source = Source {
@@ -122,5 +122,20 @@ pub static HYPER: Source = Source {
         "bundle_add_weighted",
         "majority",
         "nearest",
+    ],
+};
+
+/// Training.
+pub static TRAIN: Source = Source {
+    name: "train.cu",
+    text: include_str!("../kernels/train.cu"),
+    kernels: &[
+        "check",
+        "accumulator_clear",
+        "accumulate",
+        "accumulated",
+        "sign_hash",
+        "sketch",
+        "unsketch",
     ],
 };

@@ -30,6 +30,7 @@ mod matrix;
 mod pinned;
 mod preference;
 mod stream;
+pub mod train;
 
 pub use attention::{Attention, LayerCache};
 pub use buffer::Buffer;

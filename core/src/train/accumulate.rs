@@ -19,6 +19,14 @@ pub const fn accumulator_words(parameters: usize) -> usize {
     parameters / GROUP * GROUP_WORDS + last
 }
 
+/// Where the draws for a gradient begin in `frac(π·n)`: by the seed, the sums before this one and the
+/// gradients in it. Exact.
+pub const fn first_draw(config: &TernaryConfig, update: u64, count: u32) -> u64 {
+    let chaos = PiChaos::new();
+    let sum = chaos.bits(chaos.bits(config.seed()).wrapping_add(update));
+    chaos.bits(sum.wrapping_add(count as u64))
+}
+
 /// Adds gradients up in trits with a scale for each 128: `Σ g ≈ s·t`, 0.28 bytes a parameter.
 ///
 /// ```text
@@ -93,9 +101,7 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> TernaryGradientAccumulator<S> {
         check_lengths(self.parameters, gradient.len())?;
         check_magnitudes(gradient)?;
         check_count("gradients", self.count as usize + 1, 1, 1 << 30)?;
-        let chaos = PiChaos::new();
-        let sum = chaos.bits(chaos.bits(self.config.seed()).wrapping_add(self.update));
-        let start = chaos.bits(sum.wrapping_add(u64::from(self.count)));
+        let start = first_draw(&self.config, self.update, self.count);
         let mut draws = Weyl::starting_at(WeylSequence::Linear, start);
         let stochastic = self.config.use_stochastic_rounding();
         let groups = self.words.as_mut().chunks_mut(GROUP_WORDS);
@@ -140,6 +146,11 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> TernaryGradientAccumulator<S> {
         self.clear();
         self.count = 0;
         self.update += 1;
+    }
+
+    /// The sum as it is stored, in the layout above.
+    pub fn words(&self) -> &[u32] {
+        self.words.as_ref()
     }
 
     /// Gradients in the sum.

@@ -20,7 +20,7 @@ mod loss_scale;
 pub mod predict;
 pub mod selection;
 
-pub use accumulate::{TernaryGradientAccumulator, accumulator_words};
+pub use accumulate::{TernaryGradientAccumulator, accumulator_words, first_draw};
 pub use config::{
     TernaryConfig, TernaryConfigBuilder, TrainingConfig, VSAConfig, VSAConfigBuilder,
 };

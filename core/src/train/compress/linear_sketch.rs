@@ -59,6 +59,19 @@ impl LinearSketch {
         Self::new(parameters, budget(parameters, ratio)?.max(1), seed, reading)
     }
 
+    /// How messages are read.
+    pub const fn reading(&self) -> Reading {
+        self.reading
+    }
+
+    /// What the hash of this step is drawn by: signs of block b from [`PiChaos::bits`] of
+    /// `key + 2b + 1`, the turn of chunk j from those of `key + 2j`.
+    ///
+    /// [`PiChaos::bits`]: crate::pi::PiChaos::bits
+    pub const fn key(&self) -> u64 {
+        self.hash().key()
+    }
+
     const fn hash(&self) -> SignHash {
         SignHash::new(self.seed, self.step, 0, self.width)
     }

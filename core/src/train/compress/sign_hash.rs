@@ -33,6 +33,11 @@ impl SignHash {
         Self { key, width }
     }
 
+    /// What all turns and signs are drawn by.
+    pub(super) const fn key(self) -> u64 {
+        self.key
+    }
+
     /// The bucket of the first value of a chunk.
     const fn turn(self, chunk: usize) -> usize {
         let bits = PiChaos::new().bits(self.key.wrapping_add(2 * chunk as u64));

@@ -1,0 +1,178 @@
+//! Training on the emulated device against the host's.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use proptest::prelude::*;
+use trilane_core::error::ArgumentError;
+use trilane_core::train::compress::{self, Codec, Reading};
+use trilane_core::train::{self, TernaryConfig, accumulator_words};
+use trilane_cuda::train::{Check, LinearSketch, TernaryGradientAccumulator, feed};
+use trilane_cuda::{Buffer, CudaError, Stream};
+use trilane_cuda_tests::{Emulator, Order, bits, float, random};
+
+fn stream(descending: bool) -> Stream {
+    let order = if descending { Order::Descending } else { Order::Ascending };
+    Emulator::device(order).stream().unwrap()
+}
+
+/// A gradient with zeros of both signs, and values that cancel those of the step before.
+fn gradient(len: usize, seed: &mut u64) -> Vec<f32> {
+    let value = |_| match random(seed) % 6 {
+        0 => 0.0,
+        1 => -0.0,
+        2 => 0.5,
+        3 => -0.5,
+        _ => float(seed),
+    };
+    (0..len).map(value).collect()
+}
+
+fn on(stream: &Stream, values: &[f32]) -> Buffer<f32> {
+    Buffer::from_host(stream, values).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sums_in_trits(
+        len in prop_oneof![1usize..40, 100usize..700],
+        stochastic: bool,
+        draws: u64,
+        descending: bool,
+        mut seed: u64,
+    ) {
+        let stream = stream(descending);
+        let config =
+            TernaryConfig::builder().use_stochastic_rounding(stochastic).seed(draws).accumulation_steps(3);
+        let config = config.build().unwrap();
+        let mut expected =
+            train::TernaryGradientAccumulator::new(len, config, vec![0; accumulator_words(len)]).unwrap();
+        let mut found = TernaryGradientAccumulator::new(&stream, len, config).unwrap();
+        let (mut mean, mut on_mean) = (vec![0.0; len], Buffer::zeros(&stream, len).unwrap());
+        for _ in 0..2 {
+            for step in 0..4 {
+                found.get_accumulated(&stream, &mut on_mean).unwrap();
+                expected.get_accumulated(&mut mean).unwrap();
+                prop_assert_eq!(bits(&on_mean.to_vec(&stream).unwrap()), bits(&mean));
+                prop_assert_eq!(found.ready_for_update(), step == 3);
+                prop_assert_eq!(&found.words().to_vec(&stream).unwrap(), expected.words());
+                let gradient = gradient(len, &mut seed);
+                found.accumulate(&stream, &on(&stream, &gradient)).unwrap();
+                expected.accumulate(&gradient).unwrap();
+            }
+            found.reset(&stream).unwrap();
+            expected.reset();
+        }
+    }
+
+    #[test]
+    fn sketches_with_error_feedback(
+        len in prop_oneof![1usize..100, 500usize..1500],
+        ratio in 1usize..40,
+        projection: bool,
+        key: u64,
+        first: u64,
+        descending: bool,
+        mut seed: u64,
+    ) {
+        let stream = stream(descending);
+        let width = (len / ratio).max(1);
+        let reading = if projection { Reading::Projection } else { Reading::Unbiased };
+        let mut codec = compress::LinearSketch::new(len, width, key, reading).unwrap();
+        let mut sketch = LinearSketch::new(&stream, codec).unwrap();
+        let (mut residual, mut message) = (vec![0.0; len], vec![0; width]);
+        let mut on_residual = Buffer::zeros(&stream, len).unwrap();
+        let mut on_message = Buffer::zeros(&stream, width).unwrap();
+        let mut check = Check::new(&stream).unwrap();
+        for step in [0, first, first.wrapping_add(1)] {
+            if step > 0 {
+                codec.start(step);
+                sketch.start(&stream, step).unwrap();
+            }
+            let gradient = gradient(len, &mut seed);
+            compress::feed(&gradient, &mut residual).unwrap();
+            feed(&stream, &mut check, &on(&stream, &gradient), &mut on_residual).unwrap();
+            codec.encode(0, &residual, &mut message).unwrap();
+            sketch.encode(&stream, &on_residual, &mut on_message).unwrap();
+            prop_assert_eq!(&bits(&on_message.to_vec(&stream).unwrap()), &message);
+            compress::settle(&codec, &message, &mut residual).unwrap();
+            sketch.add_decoded(&stream, &on_message, -1.0, &mut on_residual).unwrap();
+            prop_assert_eq!(bits(&on_residual.to_vec(&stream).unwrap()), bits(&residual));
+        }
+    }
+}
+
+/// What the host says of it.
+fn refused(error: ArgumentError) -> Result<(), CudaError> {
+    Err(CudaError::Argument(error))
+}
+
+#[test]
+fn values_that_are_refused_change_nothing() {
+    let stream = stream(true);
+    let (len, width) = (300, 20);
+    let config = TernaryConfig::default();
+    let mut sum = TernaryGradientAccumulator::new(&stream, len, config).unwrap();
+    let codec = compress::LinearSketch::new(len, width, 1, Reading::Unbiased).unwrap();
+    let mut sketch = LinearSketch::new(&stream, codec).unwrap();
+    let mut check = Check::new(&stream).unwrap();
+    sum.accumulate(&stream, &on(&stream, &vec![2.0; len])).unwrap();
+    let words = sum.words().to_vec(&stream).unwrap();
+    for bad in [f32::NAN, f32::INFINITY, -1e30] {
+        let mut gradient = vec![1.0; len];
+        // Of two values that are not finite the first is named.
+        (gradient[257], gradient[40]) = (bad, bad);
+        let expected = compress::feed(&gradient, &mut vec![0.0; len]).unwrap_err();
+        let gradient = on(&stream, &gradient);
+        let mut residual = on(&stream, &vec![1.0; len]);
+        let mut message = on(&stream, &vec![3.0; width]);
+        assert_eq!(feed(&stream, &mut check, &gradient, &mut residual), refused(expected));
+        assert_eq!(sum.accumulate(&stream, &gradient), refused(expected));
+        assert_eq!(sketch.encode(&stream, &gradient, &mut message), refused(expected));
+        assert_eq!(residual.to_vec(&stream).unwrap(), vec![1.0; len]);
+        assert_eq!(message.to_vec(&stream).unwrap(), vec![3.0; width]);
+        let mut values = vec![0.0; width];
+        values[7] = bad;
+        let outcome = sketch.add_decoded(&stream, &on(&stream, &values), 1.0, &mut residual);
+        // A message may hold any finite numbers.
+        let finite = bad.is_finite();
+        assert_eq!(outcome.is_ok(), finite);
+        if !finite {
+            assert_eq!(outcome, refused(ArgumentError::NotFinite { index: 7 }));
+            assert_eq!(residual.to_vec(&stream).unwrap(), vec![1.0; len]);
+        }
+    }
+    assert_eq!((sum.words().to_vec(&stream).unwrap(), sum.count()), (words, 1));
+    let (mut x, message) = (on(&stream, &vec![0.0; len]), on(&stream, &vec![0.0; width]));
+    let (least, greatest) = (-compress::LARGEST, compress::LARGEST);
+    let factor = ArgumentError::Parameter { name: "factor", least, greatest, actual: 1e30 };
+    assert_eq!(sketch.add_decoded(&stream, &message, 1e30, &mut x), refused(factor));
+}
+
+#[test]
+fn lengths_that_do_not_fit_are_refused() {
+    let stream = stream(false);
+    let config = TernaryConfig::default();
+    let none = TernaryGradientAccumulator::new(&stream, 0, config).map(drop);
+    let (least, greatest, actual) = (1, 1 << 30, 0);
+    assert_eq!(none, refused(ArgumentError::Count { name: "parameters", least, greatest, actual }));
+    let mut sum = TernaryGradientAccumulator::new(&stream, 20, config).unwrap();
+    let codec = compress::LinearSketch::new(20, 3, 1, Reading::Unbiased).unwrap();
+    let mut sketch = LinearSketch::new(&stream, codec).unwrap();
+    let mut check = Check::new(&stream).unwrap();
+    let [mut x, mut long] = [20, 21].map(|len| on(&stream, &vec![0.0; len]));
+    let [mut message, mut wide] = [3, 4].map(|len| on(&stream, &vec![0.0; len]));
+    let outcomes = [
+        sum.accumulate(&stream, &long),
+        sum.get_accumulated(&stream, &mut long),
+        feed(&stream, &mut check, &x, &mut long),
+        sketch.encode(&stream, &long, &mut message),
+        sketch.encode(&stream, &x, &mut wide),
+        sketch.add_decoded(&stream, &wide, 1.0, &mut x),
+        sketch.add_decoded(&stream, &message, 1.0, &mut long),
+    ];
+    for (i, outcome) in outcomes.iter().enumerate() {
+        assert!(matches!(outcome, Err(CudaError::Shape(_))), "{i}: {outcome:?}");
+    }
+}
