@@ -14,6 +14,7 @@ pub struct Source {
 /// What the sources include, with the names that they include it by.
 pub const HEADERS: &[(&str, &str)] = &[
     ("activations.cuh", include_str!("../kernels/activations.cuh")),
+    ("blocks.cuh", include_str!("../kernels/blocks.cuh")),
     ("device.cuh", include_str!("../kernels/device.cuh")),
     ("digits.cuh", include_str!("../kernels/digits.cuh")),
     ("math.cuh", include_str!("../kernels/math.cuh")),
@@ -21,7 +22,8 @@ pub const HEADERS: &[(&str, &str)] = &[
 ];
 
 /// Every source.
-pub const SOURCES: &[&Source] = &[&ACTIVATIONS, &ATTENTION, &DIGITS, &FLOATS, &HYPER, &MATMUL, &TRAIN];
+pub const SOURCES: &[&Source] =
+    &[&ACTIVATIONS, &ATTENTION, &BLOCKS, &DIGITS, &HYPER, &MATMUL, &TRAIN];
 
 /// Norms, gates and activations as block floating point.
 pub static ACTIVATIONS: Source = Source {
@@ -46,6 +48,46 @@ pub static ATTENTION: Source = Source {
     name: "attention.cu",
     text: include_str!("../kernels/attention.cu"),
     kernels: &["rotate", "attention_scores", "attention_softmax", "attention_values"],
+};
+
+/// Products with matrices in the block types of GGUF.
+pub static BLOCKS: Source = Source {
+    name: "blocks.cu",
+    text: include_str!("../kernels/blocks.cu"),
+    kernels: &[
+        "block_matvec<F32>",
+        "block_matvec<F16>",
+        "block_matvec<BF16>",
+        "block_matvec<Q4_0>",
+        "block_matvec<Q4_1>",
+        "block_matvec<Q5_0>",
+        "block_matvec<Q5_1>",
+        "block_matvec<Q8_0>",
+        "block_matvec<Q2_K>",
+        "block_matvec<Q3_K>",
+        "block_matvec<Q4_K>",
+        "block_matvec<Q5_K>",
+        "block_matvec<Q6_K>",
+        "block_matvec<TQ1_0>",
+        "block_matvec<TQ2_0>",
+        "block_matvec<I2_S>",
+        "block_row<F32>",
+        "block_row<F16>",
+        "block_row<BF16>",
+        "block_row<Q4_0>",
+        "block_row<Q4_1>",
+        "block_row<Q5_0>",
+        "block_row<Q5_1>",
+        "block_row<Q8_0>",
+        "block_row<Q2_K>",
+        "block_row<Q3_K>",
+        "block_row<Q4_K>",
+        "block_row<Q5_K>",
+        "block_row<Q6_K>",
+        "block_row<TQ1_0>",
+        "block_row<TQ2_0>",
+        "block_row<I2_S>",
+    ],
 };
 
 /// Products with matrices in digit planes.
@@ -78,13 +120,6 @@ pub static DIGITS: Source = Source {
         "lane_row<BIT7, 32>",
         "lane_row<BIT7, 64>",
     ],
-};
-
-/// Products with matrices of floats.
-pub static FLOATS: Source = Source {
-    name: "floats.cu",
-    text: include_str!("../kernels/floats.cu"),
-    kernels: &["float_matvec", "float_row"],
 };
 
 /// Products of matrices in digit planes with many vectors.

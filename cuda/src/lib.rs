@@ -17,6 +17,7 @@
 
 pub mod activations;
 mod attention;
+mod blocks;
 mod buffer;
 mod cuda;
 mod decoder;

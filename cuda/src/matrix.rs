@@ -3,14 +3,14 @@
 #![allow(unsafe_code, reason = "kernels trust the addresses and sizes that they are given")]
 
 use crate::activations::{Activations, blocks, over};
+use crate::blocks::Blocks;
 use crate::buffer::Buffer;
 use crate::driver::Shape;
 use crate::error::{CudaError, counted, same_len};
-use crate::kernels::{DIGITS, FLOATS, MATMUL};
+use crate::kernels::{DIGITS, MATMUL};
 use crate::stream::{Stream, launch};
 use bytemuck::{Pod, Zeroable};
 use trilane_core::digits::{DigitMatrix, DigitPlanes, Group, units};
-use trilane_core::gguf::TensorType;
 use trilane_core::lane::PrecisionLane;
 use trilane_core::nn::Linear;
 
@@ -45,7 +45,7 @@ struct Planes {
 #[derive(Debug)]
 enum Weights {
     Planes(Box<Planes>),
-    Floats(Buffer<f32>),
+    Blocks(Blocks),
 }
 
 /// A matrix of rows × cols weights in the memory of a device, uploaded once.
@@ -69,15 +69,8 @@ impl Matrix {
             Linear::Digits { matrix, floor } => {
                 Weights::Planes(Box::new(Planes::upload(stream, &matrix, floor)?))
             }
-            Linear::Blocks { kind: TensorType::F32, data, .. } => {
-                let values: Vec<f32> = data
-                    .chunks_exact(4)
-                    .map(|b| f32::from_le_bytes(b.try_into().unwrap_or_default()))
-                    .collect();
-                Weights::Floats(Buffer::from_host(stream, &values)?)
-            }
-            Linear::Blocks { kind, .. } => {
-                return Err(CudaError::Unsupported { what: format!("weights of type {kind}") });
+            Linear::Blocks { kind, rows, cols, data } => {
+                Weights::Blocks(Blocks::upload(stream, kind, rows, cols, data)?)
             }
             #[allow(unreachable_patterns, reason = "a feature of the core adds matrices in files")]
             _ => {
@@ -138,18 +131,7 @@ impl Matrix {
                 // SAFETY: the sizes were checked above.
                 unsafe { launch!(stream, &DIGITS, kernel, shape; raw, team, x, y) }
             }
-            Weights::Floats(w) => {
-                same_len(batch * self.cols, floats.len())?;
-                let (rows, cols) = (counted("rows", self.rows)?, counted("columns", self.cols)?);
-                // Half a warp takes a row.
-                let shape = Shape {
-                    blocks: [blocks(self.rows.div_ceil(16))?, blocks(batch)?, 1],
-                    threads: 256,
-                };
-                let (w, x, y) = (w.address(), floats.address(), y.address());
-                // SAFETY: the sizes were checked above.
-                unsafe { launch!(stream, &FLOATS, "float_matvec", shape; w, rows, cols, x, y) }
-            }
+            Weights::Blocks(blocks) => blocks.multiply(stream, floats, y),
         }
     }
 
@@ -166,21 +148,16 @@ impl Matrix {
         x: &mut Buffer<f32>,
     ) -> Result<(), CudaError> {
         same_len(tokens.len() * self.cols, x.len())?;
-        let (ids, to) = (tokens.address(), x.address());
         match &self.weights {
             Weights::Planes(planes) => {
                 let lane = planes.lane(lane);
                 let (kernel, raw) = (name(ROW, lane, planes.group)?, self.raw(planes, lane)?);
                 let shape = over(units(self.cols), tokens.len())?;
+                let (ids, to) = (tokens.address(), x.address());
                 // SAFETY: the sizes were checked above; the kernel checks the tokens.
                 unsafe { launch!(stream, &DIGITS, kernel, shape; raw, ids, to) }
             }
-            Weights::Floats(w) => {
-                let (rows, cols) = (counted("rows", self.rows)?, counted("columns", self.cols)?);
-                let (shape, w) = (over(self.cols, tokens.len())?, w.address());
-                // SAFETY: as above.
-                unsafe { launch!(stream, &FLOATS, "float_row", shape; w, rows, cols, ids, to) }
-            }
+            Weights::Blocks(blocks) => blocks.gather(stream, tokens, x),
         }
     }
 

@@ -9,7 +9,7 @@ use trilane_core::kernel::Scalar;
 use trilane_core::trit::Trit;
 use trilane_cuda::hyper::{Bundles, Hypervectors};
 use trilane_cuda::{Buffer, CudaError, Stream, hyper as device};
-use trilane_cuda_tests::{Emulator, Order, bits, random};
+use trilane_cuda_tests::{Order, bits, device, random};
 
 /// Vectors in memory, as an item memory takes them.
 struct Vectors {
@@ -62,7 +62,7 @@ impl Vectors {
 
 fn stream(descending: bool) -> Stream {
     let order = if descending { Order::Descending } else { Order::Ascending };
-    Emulator::device(order).stream().unwrap()
+    device(order).stream().unwrap()
 }
 
 /// Dimensions within a word, about whole words, and such that warps go round.

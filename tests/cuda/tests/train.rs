@@ -8,11 +8,11 @@ use trilane_core::train::compress::{self, Codec, Reading};
 use trilane_core::train::{self, TernaryConfig, accumulator_words};
 use trilane_cuda::train::{Check, LinearSketch, TernaryGradientAccumulator, feed};
 use trilane_cuda::{Buffer, CudaError, Stream};
-use trilane_cuda_tests::{Emulator, Order, bits, float, random};
+use trilane_cuda_tests::{Order, bits, device, float, random};
 
 fn stream(descending: bool) -> Stream {
     let order = if descending { Order::Descending } else { Order::Ascending };
-    Emulator::device(order).stream().unwrap()
+    device(order).stream().unwrap()
 }
 
 /// A gradient with zeros of both signs, and values that cancel those of the step before.
