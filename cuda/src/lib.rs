@@ -45,3 +45,8 @@ pub use matrix::Matrix;
 pub use pinned::Pinned;
 pub use preference::{DevicePreference, seconds_per_token};
 pub use stream::{Graph, Stream};
+
+/// The example of the guide is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/cuda.md")]
+pub struct Guide;
