@@ -30,6 +30,39 @@ __global__ void rms_norm(float *x, const float *delta, const float *gain, int n,
     for (int i = thread; i < n; i += threads) y[i] = x[i] * r * gain[i];
 }
 
+// y = (x − m) · r · gain + bias, m = Σx/n, r = 1/√(v + eps), v = Σ(x − m)²/n. Notes in `status` where
+// the variance is not finite.
+__global__ void layer_norm(const float *x, const float *gain, const float *bias, int n, float eps,
+                           float *y, int *status, int layer) {
+    __shared__ float shift, root;
+    const int vector = blockIdx.x, thread = threadIdx.x, threads = blockDim.x;
+    x += i64(vector) * n;
+    y += i64(vector) * n;
+    if (thread < 32) {
+        float sum = 0.0f;
+#pragma unroll 8
+        for (int i = thread % LANES; i < n; i += LANES) sum += x[i];
+        sum = add_lanes(sum);
+        if (thread == 0) shift = sum / float(n);
+    }
+    __syncthreads();
+    for (int i = thread; i < n; i += threads) y[i] = x[i] - shift;
+    __syncthreads();
+    if (thread < 32) {
+        float sum = 0.0f;
+#pragma unroll 8
+        for (int i = thread % LANES; i < n; i += LANES) sum += y[i] * y[i];
+        const float variance = add_lanes(sum) / float(n);
+        if (thread == 0) {
+            root = 1.0f / sqrtf(variance + eps);
+            if (!is_finite(variance)) diverged(status + vector, layer);
+        }
+    }
+    __syncthreads();
+    const float r = root;
+    for (int i = thread; i < n; i += threads) y[i] = y[i] * r * gain[i] + bias[i];
+}
+
 // x += delta.
 __global__ void add(float *x, const float *delta, int n) {
     const i64 start = i64(blockIdx.y) * n;

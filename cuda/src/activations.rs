@@ -176,6 +176,38 @@ pub fn rms_norm(
     }
 }
 
+/// `y = (x − m) · r · gain + bias`, `m = Σx/n`, `r = 1/√(v + eps)`, `v = Σ(x − m)²/n`, for each vector
+/// of `gain.len()` values, as [`nn::layer_norm`]. Ordered.
+///
+/// A vector whose variance is not finite is noted in `status`, under `layer`.
+///
+/// # Errors
+/// [`CudaError::Shape`] when a size does not match.
+#[allow(clippy::too_many_arguments, reason = "a norm and where it notes")]
+pub fn layer_norm(
+    stream: &Stream,
+    x: &Buffer<f32>,
+    gain: &Buffer<f32>,
+    bias: &Buffer<f32>,
+    eps: f32,
+    y: &mut Buffer<f32>,
+    status: &mut Status,
+    layer: usize,
+) -> Result<(), CudaError> {
+    let vectors = status.0.len();
+    same_len(vectors * gain.len(), x.len())?;
+    same_len(x.len(), y.len())?;
+    same_len(gain.len(), bias.len())?;
+    let (n, layer) = (counted("values", gain.len())?, counted("layers", layer)?);
+    let shape = Shape { blocks: [blocks(vectors)?, 1, 1], threads: VECTOR };
+    let (x, gain, bias) = (x.address(), gain.address(), bias.address());
+    let (y, status) = (y.address(), status.0.address());
+    // SAFETY: the sizes were checked above.
+    unsafe {
+        launch!(stream, &ACTIVATIONS, "layer_norm", shape; x, gain, bias, n, eps, y, status, layer)
+    }
+}
+
 /// `x += delta`, element by element. Ordered.
 ///
 /// # Errors

@@ -31,6 +31,7 @@ pub static ACTIVATIONS: Source = Source {
     text: include_str!("../kernels/activations.cu"),
     kernels: &[
         "rms_norm",
+        "layer_norm",
         "add",
         "gate<IDENTITY>",
         "gate<RELU>",

@@ -42,6 +42,11 @@ fn check(linear: &Linear<'_>, lane: PrecisionLane, x: &[f32], order: Order) {
     assert_eq!(bits(&found(linear, lane, x, order)), bits(&expected), "{lane}");
 }
 
+/// The lanes that weights have.
+fn linear_lanes(ternary: bool) -> &'static [PrecisionLane] {
+    if ternary { &PrecisionLane::ALL[..1] } else { &PrecisionLane::ALL[1..4] }
+}
+
 fn groups() -> impl Strategy<Value = Group> {
     prop_oneof![Just(Group::Row), Just(Group::G32), Just(Group::G64)]
 }
@@ -65,9 +70,40 @@ proptest! {
         let order = if descending { Order::Descending } else { Order::Ascending };
         let packed = Packed::new(rows, cols, group, ternary, &mut seed);
         let x: Vec<f32> = (0..batch * cols).map(|_| float(&mut seed)).collect();
-        let lanes = if ternary { &PrecisionLane::ALL[..1] } else { &PrecisionLane::ALL[1..4] };
-        for &lane in lanes {
+        for &lane in linear_lanes(ternary) {
             check(&packed.linear(), lane, &x, order);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rows_of_tables(
+        rows in 1usize..20,
+        cols in 1usize..600,
+        group in groups(),
+        ternary: bool,
+        mut seed: u64,
+    ) {
+        let packed = Packed::new(rows, cols, group, ternary, &mut seed);
+        let linear = packed.linear();
+        let stream = device(Order::Ascending).stream().unwrap();
+        let matrix = Matrix::upload(&stream, &linear).unwrap();
+        // The last is not in the table.
+        let tokens: Vec<u32> = (0..=u32::try_from(rows).unwrap()).rev().collect();
+        let ids = Buffer::from_host(&stream, &tokens).unwrap();
+        for lane in linear_lanes(ternary) {
+            let mut found = Buffer::zeros(&stream, tokens.len() * cols).unwrap();
+            matrix.gather(&stream, *lane, &ids, &mut found).unwrap();
+            let mut expected = vec![0.0; cols];
+            let mut row = vec![0.0; cols];
+            for token in (0..rows).rev() {
+                linear.row(*lane, token, &mut row).unwrap();
+                expected.extend_from_slice(&row);
+            }
+            prop_assert_eq!(bits(&found.to_vec(&stream).unwrap()), bits(&expected));
         }
     }
 }
