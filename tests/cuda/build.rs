@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(unit, "#include \"{}\"\n}}", source.name)?;
         writeln!(unit, "extern const EmulatedKernel KERNELS_{i}[] = {{")?;
         for kernel in source.kernels {
-            writeln!(unit, "    emulated(\"{kernel}\", &{kernel}),")?;
+            writeln!(unit, "    emulated<&{kernel}>(\"{kernel}\"),")?;
         }
         writeln!(unit, "}};")?;
         let path = Path::new(&out).join(source.name).with_extension("cpp");

@@ -30,13 +30,49 @@ pub(crate) fn install() -> Result<(), String> {
     python("zipfile -e").arguments(&[&wheel, &format!("{FOLDER}/package")]).run()
 }
 
-/// Compiles every kernel, and looks at what comes out.
-pub(crate) fn ptx() -> Vec<Invocation> {
-    vec![
-        Invocation::new("cargo run --quiet -p trilane-cuda-tests --bin ptx")
-            .set("LD_LIBRARY_PATH", LIBRARIES),
-    ]
+/// Compiles every kernel and looks at what comes out; then runs the command with the code that talks to
+/// NVIDIA's driver, with a library under the driver's name that emulates a device.
+pub(crate) fn check() -> Result<String, String> {
+    let ptx = Invocation::new("cargo run --quiet -p trilane-cuda-tests --bin ptx");
+    ptx.set("LD_LIBRARY_PATH", LIBRARIES).run()?;
+    Invocation::new("cargo build --quiet -p trilane-emulated-driver -p trilane-cli").run()?;
+    let cache = format!("{DRIVER}/cache");
+    if Path::new(&cache).is_dir() {
+        fs::remove_dir_all(&cache).map_err(failed(&cache))?;
+    }
+    fs::create_dir_all(DRIVER).map_err(failed(DRIVER))?;
+    let built = "target/debug/libtrilane_emulated_driver.so";
+    fs::copy(built, format!("{DRIVER}/libcuda.so")).map_err(failed(built))?;
+    let mut digests = Vec::new();
+    // The processor; the device, which compiles; the device again, from what was kept.
+    for device in ["cpu", "cuda", "cuda"] {
+        let line = format!("target/debug/trilane verify {MODEL} --json --device {device}");
+        let verify = Invocation::new(&line)
+            .set("LD_LIBRARY_PATH", &format!("{DRIVER}:{LIBRARIES}"))
+            .set("TRILANE_CACHE", &cache);
+        let out = verify.capture()?;
+        let digest = out.split_once("\"digest\":\"").and_then(|(_, rest)| rest.split_once('"'));
+        digests.push(digest.ok_or_else(|| format!("no digest in {out}"))?.0.to_owned());
+    }
+    match digests.iter().all(|digest| Some(digest) == digests.first()) {
+        true => Ok(format!(
+            "through the driver's interface: {}",
+            digests.first().map_or("", |digest| digest)
+        )),
+        false => Err(format!("the digests differ: {}", digests.join(", "))),
+    }
 }
+
+/// Says what a failure was about.
+fn failed(what: &str) -> impl Fn(std::io::Error) -> String {
+    move |e| format!("{what}: {e}")
+}
+
+/// Where the library that stands in for NVIDIA's driver is put, under the driver's name.
+const DRIVER: &str = "target/emulated-driver";
+
+/// The model whose digest is compared.
+const MODEL: &str = "models/shakespeare.gguf";
 
 /// Where the figures of a device go.
 const FIGURES: &str = "docs/gpu.md";

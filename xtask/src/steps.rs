@@ -194,10 +194,10 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "cuda",
-        about: "every GPU kernel compiles, with no float multiplied and added in one step",
+        about: "every GPU kernel compiles, with no float multiplied and added in one step; the driver's side runs",
         full: false,
         needs: &[Requirement::Nvrtc],
-        work: Work::Commands(cuda::ptx),
+        work: Work::Check(cuda::check),
     },
     Step {
         name: "embeddings",

@@ -6,6 +6,7 @@
 // one of the two.
 #include "emulation.h"
 #include <csetjmp>
+#include <cxxabi.h>
 #include <memory>
 #include <string>
 #include <ucontext.h>
@@ -163,6 +164,43 @@ struct EmulatedSource {
 };
 extern const EmulatedSource EMULATED_SOURCES[];
 extern const size_t EMULATED_SOURCE_COUNT;
+
+// The name of a kernel with its template's arguments, from its lowered name.
+static std::string demangled(const char *lowered) {
+    int status = 0;
+    char *text = abi::__cxa_demangle(lowered, nullptr, nullptr, &status);
+    std::string name = text ? text : lowered;
+    std::free(text);
+    if (name.rfind("void ", 0) == 0) name.erase(0, 5);
+    return name.substr(0, name.find('('));
+}
+
+// That name from the compiler's text, "… [with auto KERNEL = {anonymous}::name<0, 32>]".
+static std::string undecorated(const char *pretty) {
+    std::string name = pretty;
+    const size_t qualified = name.rfind("::");
+    if (qualified != std::string::npos) name.erase(0, qualified + 2);
+    return name.substr(0, name.find_first_of(")]"));
+}
+
+// The name, and the sizes of the arguments, of the kernel of a source that has a lowered name;
+// whether there is one.
+extern "C" int emulated_kernel(const char *source, const char *lowered, const char **name,
+                               const size_t **sizes, size_t *count) {
+    const std::string wanted = demangled(lowered);
+    for (size_t s = 0; s < EMULATED_SOURCE_COUNT; s += 1) {
+        if (std::strcmp(EMULATED_SOURCES[s].name, source) != 0) continue;
+        for (size_t k = 0; k < EMULATED_SOURCES[s].count; k += 1) {
+            const EmulatedKernel &kernel = EMULATED_SOURCES[s].kernels[k];
+            if (undecorated(kernel.pretty) != wanted) continue;
+            *name = kernel.name;
+            *sizes = kernel.sizes;
+            *count = kernel.count;
+            return 1;
+        }
+    }
+    return 0;
+}
 
 // Runs a kernel on all its blocks; what was wrong is written to `why`, of which there is none if
 // all went well.

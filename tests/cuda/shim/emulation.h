@@ -189,6 +189,8 @@ inline void multiply_tile(int (&c)[4], const unsigned (&a)[4], const unsigned (&
 // A kernel that can be called with the addresses of its arguments.
 struct EmulatedKernel {
     const char *name;
+    // The compiler's text for it, which ends in the name with its template's arguments as numbers.
+    const char *pretty;
     void (*call)(const void *kernel, const void *const *arguments);
     const void *kernel;
     const size_t *sizes;
@@ -206,7 +208,12 @@ template <class... A> struct EmulatedCall {
            std::index_sequence_for<A...>());
     }
 };
-template <class... A> EmulatedKernel emulated(const char *name, void (*kernel)(A...)) {
-    return {name, &EmulatedCall<A...>::call, reinterpret_cast<const void *>(kernel),
+template <auto KERNEL> constexpr const char *emulated_pretty() { return __PRETTY_FUNCTION__; }
+template <class... A>
+EmulatedKernel emulated_as(const char *name, const char *pretty, void (*kernel)(A...)) {
+    return {name, pretty, &EmulatedCall<A...>::call, reinterpret_cast<const void *>(kernel),
             EmulatedCall<A...>::SIZES, sizeof...(A)};
+}
+template <auto KERNEL> EmulatedKernel emulated(const char *name) {
+    return emulated_as(name, emulated_pretty<KERNEL>(), KERNEL);
 }

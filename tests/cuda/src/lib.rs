@@ -19,6 +19,13 @@ use trilane_cuda::kernels::Source;
 use trilane_cuda::{CudaError, Device, DeviceInfo, DevicePreference};
 
 unsafe extern "C" {
+    fn emulated_kernel(
+        source: *const c_char,
+        lowered: *const c_char,
+        name: *mut *const c_char,
+        sizes: *mut *const usize,
+        count: *mut usize,
+    ) -> c_int;
     #[allow(clippy::too_many_arguments, reason = "a launch has them")]
     fn emulated_launch(
         source: *const c_char,
@@ -87,6 +94,11 @@ pub struct Emulator {
 impl Emulator {
     /// A device whose threads run in that order.
     pub fn device(order: Order) -> Device {
+        Device::with_driver(Self::new(order))
+    }
+
+    /// The driver of such a device.
+    pub fn new(order: Order) -> Self {
         let info = DeviceInfo {
             name: "emulated".into(),
             capability: (9, 0),
@@ -95,7 +107,7 @@ impl Emulator {
             l2_bytes: 1 << 20,
             memory_clock: (0, 0),
         };
-        Device::with_driver(Self { info, order, state: Mutex::default() })
+        Self { info, order, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -139,6 +151,21 @@ impl Emulator {
             }
         }
         Ok(())
+    }
+}
+
+/// The kernel of a source that is called `lowered` in its PTX, and the sizes of its arguments.
+pub fn kernel(source: &str, lowered: &CStr) -> Option<(&'static str, &'static [usize])> {
+    let source = CString::new(source).ok()?;
+    let (mut name, mut sizes, mut count) = (std::ptr::null(), std::ptr::null(), 0);
+    // SAFETY: the texts end with zeros; what is found is static.
+    unsafe {
+        let (source, lowered) = (source.as_ptr(), lowered.as_ptr());
+        let found = emulated_kernel(source, lowered, &raw mut name, &raw mut sizes, &raw mut count);
+        if found == 0 {
+            return None;
+        }
+        Some((CStr::from_ptr(name).to_str().ok()?, std::slice::from_raw_parts(sizes, count)))
     }
 }
 
