@@ -1,6 +1,6 @@
 //! The configuration of the phases.
 
-use super::predictor::PredictorConfig;
+use super::lines::PredictorConfig;
 use crate::error::{ArgumentError, check_count, check_parameter};
 
 /// When gradients are predicted, and from what.

@@ -1,7 +1,8 @@
 //! What a training loop asks at every step.
 
 use super::config::DeterministicPhaseConfig;
-use super::predictor::{Agreement, DeterministicPredictor, TensorMoments};
+use super::lines::{Agreement, TensorMoments};
+use super::predictor::DeterministicPredictor;
 use super::schedule::{DeterministicPhase, PhaseSchedule};
 use crate::error::ArgumentError;
 
