@@ -1,5 +1,5 @@
-// Training: values that are refused, sums of gradients in trits, sketches of gradients.
-#include "device.cuh"
+// Training: values that are refused, sums of gradients in trits, lines through gradients.
+#include "pi.cuh"
 
 constexpr u32 INFINITE = 0x7F800000u;
 
@@ -30,17 +30,6 @@ __global__ void accumulator_clear(u32 *words, int count) {
     for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
         words[i] = i % GROUP_WORDS == 0 ? 0 : 0x55555555u;
     }
-}
-
-// π − 3 in 128 bits: its digits as in trilane-core's `pi`.
-constexpr u64 PI_HIGH = 0x243F6A8885A308D3u, PI_LOW = 0x13198A2E03707344u;
-
-// frac(π·(start + i)) as a multiple of 2⁻²⁴ in [0, 1). The sum has 65 bits: what carries multiplies
-// the low half of π into the bits that are asked for.
-__device__ inline float weyl(u64 start, u64 i) {
-    const u64 n = start + i;
-    const u64 term = __umul64hi(PI_LOW, n) + PI_HIGH * n + (n < i ? PI_LOW : 0);
-    return float(u32(term >> 40)) / 16777216.0f;
 }
 
 // v = s·t + g; s' = max |v|; t' = sign(v) where u·s' < |v|, else 0. A warp takes a group, a thread
@@ -94,74 +83,82 @@ __global__ void accumulated(const u32 *words, int n, float count, float *mean) {
     }
 }
 
-// Which bucket a value goes to, and with which sign, drawn in trilane-core's `sign_hash`: the place
-// in its chunk of `width` values plus the turn of the chunk; a word of signs for 64 values.
-struct SignHash {
-    u32 *turns;
-    u64 *signs;
-    int n;
-    int width;
-
-    // Words of signs of a chunk.
-    __device__ int blocks() const { return (width + 63) / 64; }
-
-    __device__ int bucket(int chunk, int place) const {
-        const i64 bucket = i64(turns[chunk]) + place;
-        return int(bucket < width ? bucket : bucket - width);
-    }
-
-    // x, or −x.
-    __device__ float turned_over(float x, int chunk, int place) const {
-        const u64 word = signs[i64(chunk) * blocks() + place / 64];
-        return __uint_as_float(__float_as_uint(x) ^ u32(word >> place % 64 & 1) << 31);
-    }
+// Elements of a tensor whose sums are taken together.
+struct Chunk {
+    int begin;
+    int len;
+    int tensor;
 };
 
-// The 64 bits of an index: `PiChaos` of trilane-core, the finaliser of SplitMix64.
-__device__ inline u64 chaos(u64 index) {
-    u64 z = PI_HIGH + (index + 1) * (PI_LOW | 1);
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
+// The sums of each parameter, see trilane-core's `TensorLines`. Residuals where they are kept.
+struct Predictor {
+    float *sums;
+    float *drifts;
+    float *residuals;
+    const Chunk *chunks;
+    // Of a tensor, those of its sums and of its drifts.
+    const float2 *coefficients;
+    int count;
+    int padding;
+};
 
-// The turns of all chunks and of one more, and the signs of all blocks.
-__global__ void sign_hash(u64 key, SignHash to, int turns, i64 signs) {
-    const i64 threads = i64(gridDim.x) * blockDim.x;
-    for (i64 i = i64(blockIdx.x) * blockDim.x + threadIdx.x; i < max(i64(turns), signs);
-         i += threads) {
-        if (i < turns) to.turns[i] = u32((chaos(key + 2 * i) >> 32) * u64(to.width) >> 32);
-        if (i < signs) to.signs[i] = chaos(key + 2 * i + 1);
-    }
-}
+struct Update {
+    float decay;
+    float shift;
+    float rate;
+    float take;
+    float added;
+};
 
-// buckets[h(i)] = Σ ±x[i]: a thread goes through the values of its bucket, one of every chunk, in
-// their order, while its neighbours read the values beside.
-__global__ void sketch(SignHash hash, const float *x, float *buckets) {
-    const int width = hash.width;
-    for (int b = blockIdx.x * blockDim.x + threadIdx.x; b < width; b += gridDim.x * blockDim.x) {
-        float sum = 0.0f;
-        int chunk = 0;
+// Sums over a chunk: ‖g‖², ‖s‖², s·d, ‖d‖², p·g, ‖p‖², ‖r‖².
+constexpr int CHUNK_SUMS = 7;
+
+// Takes in a gradient, sixteen threads for each chunk: they are the lanes of its sums.
+__global__ void predictor_record(Predictor to, Update by, const float *gradient, float *sums) {
+    const int lane = threadIdx.x % LANES;
+    const i64 mine = i64(blockIdx.x) * (blockDim.x / LANES) + threadIdx.x / LANES;
+    // Both halves of a warp go on together.
+    const bool there = mine < to.count;
+    const Chunk chunk = there ? to.chunks[mine] : Chunk{0, 0, 0};
+    const float2 coefficients = to.coefficients[chunk.tensor];
+    float total[CHUNK_SUMS] = {};
 #pragma unroll 4
-        for (i64 begin = 0; begin < hash.n; begin += width, chunk += 1) {
-            const int turn = int(hash.turns[chunk]), place = b < turn ? b - turn + width : b - turn;
-            if (begin + place < hash.n) sum += hash.turned_over(x[begin + place], chunk, place);
+    for (int i = chunk.begin + lane; i < chunk.begin + chunk.len; i += LANES) {
+        const float g = gradient[i], s = to.sums[i], d = to.drifts[i];
+        float p = coefficients.x * s + coefficients.y * d;
+        if (to.residuals) {
+            const float r = to.residuals[i];
+            const float next = (1.0f - by.rate) * r + by.take * (g - p);
+            p += by.added * r;
+            to.residuals[i] = next;
+            total[6] += next * next;
         }
-        buckets[b] = sum;
+        const float drift = by.decay * d - by.shift * s, sum = by.decay * s + g;
+        to.drifts[i] = drift;
+        to.sums[i] = sum;
+        total[0] += g * g;
+        total[1] += sum * sum;
+        total[2] += sum * drift;
+        total[3] += drift * drift;
+        total[4] += p * g;
+        total[5] += p * p;
+    }
+    for (int k = 0; k < CHUNK_SUMS; k += 1) {
+        const float sum = add_lanes(total[k]);
+        if (there && lane == 0) sums[mine * CHUNK_SUMS + k] = sum;
     }
 }
 
-// x[i] += factor · ±b[h(i)], divided by the load of the bucket if `projection`.
-__global__ void unsketch(SignHash hash, const float *buckets, float factor, int projection,
-                         float *x) {
-    const int n = hash.n, width = hash.width, full = n / width, rest = n % width;
-    const int last = int(hash.turns[full]);
-    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) {
-        const int chunk = i / width, place = i % width, bucket = hash.bucket(chunk, place);
-        const float value = hash.turned_over(buckets[bucket], chunk, place);
-        // One value of every full chunk, and one of the rest for the buckets from its turn on.
-        const int behind = bucket < last ? bucket - last + width : bucket - last;
-        const int load = projection ? full + (behind < rest) : 1;
-        x[i] += factor * (value / float(load));
+// The gradient that the lines give, and `scale` times the residual where it is used. A warp takes a
+// chunk.
+__global__ void predictor_predict(Predictor from, int residual_used, float scale, float *gradient) {
+    const i64 mine = i64(blockIdx.x) * (blockDim.x / 32) + threadIdx.x / 32;
+    if (mine >= from.count) return;
+    const Chunk chunk = from.chunks[mine];
+    const float2 coefficients = from.coefficients[chunk.tensor];
+    for (int i = chunk.begin + threadIdx.x % 32; i < chunk.begin + chunk.len; i += 32) {
+        float g = coefficients.x * from.sums[i] + coefficients.y * from.drifts[i];
+        if (residual_used) g += scale * from.residuals[i];
+        gradient[i] = g;
     }
 }

@@ -18,12 +18,13 @@ pub const HEADERS: &[(&str, &str)] = &[
     ("device.cuh", include_str!("../kernels/device.cuh")),
     ("digits.cuh", include_str!("../kernels/digits.cuh")),
     ("math.cuh", include_str!("../kernels/math.cuh")),
+    ("pi.cuh", include_str!("../kernels/pi.cuh")),
     ("tensor.cuh", include_str!("../kernels/tensor.cuh")),
 ];
 
 /// Every source.
 pub const SOURCES: &[&Source] =
-    &[&ACTIVATIONS, &ATTENTION, &BLOCKS, &DIGITS, &HYPER, &MATMUL, &TRAIN];
+    &[&ACTIVATIONS, &ATTENTION, &BLOCKS, &DIGITS, &HYPER, &MATMUL, &SELECT, &SKETCH, &TRAIN];
 
 /// Norms, gates and activations as block floating point.
 pub static ACTIVATIONS: Source = Source {
@@ -161,6 +162,20 @@ pub static HYPER: Source = Source {
     ],
 };
 
+/// The largest of many keys.
+pub static SELECT: Source = Source {
+    name: "select.cu",
+    text: include_str!("../kernels/select.cu"),
+    kernels: &["select_count", "select_digit", "select_tally", "select_offsets", "select_take"],
+};
+
+/// Sketches of gradients.
+pub static SKETCH: Source = Source {
+    name: "sketch.cu",
+    text: include_str!("../kernels/sketch.cu"),
+    kernels: &["sign_hash", "sketch", "unsketch", "estimate", "gather", "scatter_add"],
+};
+
 /// Training.
 pub static TRAIN: Source = Source {
     name: "train.cu",
@@ -170,8 +185,7 @@ pub static TRAIN: Source = Source {
         "accumulator_clear",
         "accumulate",
         "accumulated",
-        "sign_hash",
-        "sketch",
-        "unsketch",
+        "predictor_record",
+        "predictor_predict",
     ],
 };

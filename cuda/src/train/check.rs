@@ -6,6 +6,7 @@ use crate::error::{CudaError, counted};
 use crate::kernels::TRAIN;
 use crate::stream::{Stream, launch};
 use trilane_core::error::ArgumentError;
+use trilane_core::train::compress::MOST_PARAMETERS;
 
 /// Room for what a look at values finds: the bits of the greatest magnitude, and the first index that
 /// is not finite.
@@ -16,15 +17,19 @@ pub struct Check {
 }
 
 impl Check {
+    /// Room for one look at a time.
+    ///
     /// # Errors
     /// [`CudaError::Memory`].
     pub fn new(stream: &Stream) -> Result<Self, CudaError> {
         Ok(Self { greatest: Buffer::zeros(stream, 1)?, first: Buffer::zeros(stream, 1)? })
     }
 
-    /// Waits for the queue; [`ArgumentError::NotFinite`] with the first value of `x`, or of `x + y`,
-    /// that is not finite, or [`ArgumentError::Parameter`] where one is above `most`. Both buffers
-    /// are of one length.
+    /// Looks at `x`, or at `x + y`, which are of one length. Waits for the queue.
+    ///
+    /// # Errors
+    /// [`ArgumentError::NotFinite`] with the first value that is not finite,
+    /// [`ArgumentError::Parameter`] when one is above `most`; [`CudaError::Size`] for more than 2³⁰.
     pub(super) fn magnitudes(
         &mut self,
         stream: &Stream,
@@ -32,7 +37,11 @@ impl Check {
         y: Option<&Buffer<f32>>,
         most: f32,
     ) -> Result<(), CudaError> {
-        let (n, shape) = (counted("values", x.len())?, over(x.len(), 1)?);
+        let (size, greatest) = (x.len(), MOST_PARAMETERS);
+        if size > greatest {
+            return Err(CudaError::Size { what: "values", size, greatest });
+        }
+        let (n, shape) = (counted("values", size)?, over(size, 1)?);
         self.greatest.clear(stream)?;
         self.first.upload(stream, &[u32::MAX])?;
         let (greatest, first) = (self.greatest.address(), self.first.address());

@@ -91,6 +91,24 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> TwoPhase<S> {
         self.candidates.as_ref()
     }
 
+    /// Rows, buckets and candidates.
+    pub const fn shape(&self) -> SketchShape {
+        self.shape
+    }
+
+    /// What the hash of a row is drawn by in this step, as [`LinearSketch::key`] says.
+    ///
+    /// [`LinearSketch::key`]: super::LinearSketch::key
+    pub const fn key(&self, row: u64) -> u64 {
+        SignHash::new(self.seed, self.step, row, self.shape.width).key()
+    }
+
+    /// The index from which on equal estimates are taken first in this step.
+    pub const fn first(&self) -> usize {
+        // Values that share their buckets are estimated alike: whose turn it is must change.
+        (PiChaos::new().bits(self.seed ^ self.step) % self.parameters as u64) as usize
+    }
+
     fn hashes(&self) -> [SignHash; MOST_ROWS] {
         core::array::from_fn(|row| {
             SignHash::new(self.seed, self.step, row as u64, self.shape.width)
@@ -148,10 +166,9 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Codec for TwoPhase<S> {
                 hashes: self.hashes(),
                 sketch: merged,
             };
-            // Values that share their buckets are estimated alike: whose turn it is must change.
-            let start = PiChaos::new().bits(self.seed ^ self.step) % self.parameters as u64;
-            let (k, candidates) = (self.shape.candidates, self.candidates.as_mut());
-            largest(&estimates, k, Precision::Coarse, start as usize, |place, i| {
+            let (k, start) = (self.shape.candidates, self.first());
+            let candidates = self.candidates.as_mut();
+            largest(&estimates, k, Precision::Coarse, start, |place, i| {
                 if let Some(candidate) = candidates.get_mut(place) {
                     *candidate = i as u32;
                 }
