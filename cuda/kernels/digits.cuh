@@ -27,16 +27,10 @@ constexpr int STEP = LANE == TERNARY ? 1 : 2;
 // Four bits as bit 6 of four bytes.
 __device__ inline u32 spread(u32 nibble) { return (nibble * 0x08102040u) & 0x40404040u; }
 
-// Whether a lane reads a digit plane.
+// The codes of weights 16p + 4k … 16p + 4k + 3 of a unit, from word k of each of its digits, those
+// that are not read zero, and their four high bits.
 template <int LANE>
-__device__ constexpr bool reads(int tier) {
-    return LANE == TERNARY ? tier == 0 : LANE >> tier & 1;
-}
-
-// The codes of four weights at position p, the digits that are not read zero: from the words of the
-// digit planes that hold them, and their four high bits.
-template <int LANE>
-__device__ inline u32 codes_of(int p, u32 d0, u32 d1, u32 d2, u32 high) {
+__device__ inline u32 codes_of(u32 d0, u32 d1, u32 d2, u32 high, int p) {
     if (LANE == TERNARY) return d0 >> (2 * p) & 0x03030303u;
     // The masks of position p; positions 2 and 3 are 0 and 1 with the nibbles swapped.
     u32 code;
@@ -51,23 +45,21 @@ __device__ inline u32 codes_of(int p, u32 d0, u32 d1, u32 d2, u32 high) {
     return LANE & FIRST ? code | spread(high) : code;
 }
 
-// Where the masks of the high plane lie for a unit, and how far apart those of two positions are.
-struct HighBits {
-    const u8 *first;
-    int apart;
+// Whether a lane reads a tier.
+template <int LANE>
+__device__ constexpr bool reads(int tier) {
+    return LANE == TERNARY ? tier == 0 : LANE >> tier & 1;
+}
 
-    __device__ HighBits(const Planes &w, i64 row, int unit, int units) {
-        const int s = unit % 4, block = unit - s;
-        first = w.high + 8 * (row * units + block) + 2 * s;
-        apart = 2 * min(units - block, 4);
-    }
+// The 16 high bits at position p of a unit.
+__device__ inline u32 high_bits(const Planes &w, i64 row, int unit, int units, int p) {
+    const int s = unit % 4, block = unit - s, n = min(units - block, 4);
+    const u8 *mask = w.high + 8 * (row * units + block) + 2 * s;
+    return __ldg(reinterpret_cast<const u16 *>(mask + 2 * p * n));
+}
 
-    __device__ u32 at(int p) const {
-        return __ldg(reinterpret_cast<const u16 *>(first + p * apart));
-    }
-};
-
-// The 64 codes of a unit.
+// The 64 codes of a unit, the digits that are not read zero: word k of position p holds the codes
+// of weights 16p + 4k … 16p + 4k + 3.
 template <int LANE>
 struct Unit {
     uint4 digits[3];
@@ -76,13 +68,14 @@ struct Unit {
     __device__ Unit(const Planes &w, i64 row, int unit, int units) {
         const i64 at = 16 * (row * units + unit);
         for (int tier = 0; tier < 3; tier += 1) {
-            digits[tier] = reads<LANE>(tier)
-                ? __ldg(reinterpret_cast<const uint4 *>(w.digits[tier] + at))
-                : make_uint4(0, 0, 0, 0);
+            if (reads<LANE>(tier)) {
+                digits[tier] = __ldg(reinterpret_cast<const uint4 *>(w.digits[tier] + at));
+            } else {
+                digits[tier] = make_uint4(0, 0, 0, 0);
+            }
         }
         if (LANE & FIRST) {
-            const HighBits bits(w, row, unit, units);
-            for (int p = 0; p < 4; p += 1) high[p] = bits.at(p);
+            for (int p = 0; p < 4; p += 1) high[p] = high_bits(w, row, unit, units, p);
         }
     }
 
@@ -90,10 +83,9 @@ struct Unit {
         return k == 0 ? v.x : k == 1 ? v.y : k == 2 ? v.z : v.w;
     }
 
-    // Those of weights 16p + 4k … 16p + 4k + 3.
     __device__ u32 codes(int p, int k) const {
         const u32 bits = LANE & FIRST ? high[p] >> (4 * k) & 0xFu : 0;
-        return codes_of<LANE>(p, word(digits[0], k), word(digits[1], k), word(digits[2], k), bits);
+        return codes_of<LANE>(word(digits[0], k), word(digits[1], k), word(digits[2], k), bits, p);
     }
 };
 

@@ -34,10 +34,10 @@ struct TwoRows {
                     digits[tier] = __ldg(reinterpret_cast<const u32 *>(from));
                 }
             }
-            const HighBits high(w, rows[r], unit, units);
             for (int p = 0; p < 4; p += 1) {
-                const u32 bits = LANE & FIRST ? high.at(p) >> (4 * word) & 0xFu : 0;
-                codes[p][r] = codes_of<LANE>(p, digits[0], digits[1], digits[2], bits);
+                u32 bits = 0;
+                if (LANE & FIRST) bits = high_bits(w, rows[r], unit, units, p) >> (4 * word) & 0xFu;
+                codes[p][r] = codes_of<LANE>(digits[0], digits[1], digits[2], bits, p);
             }
             for (int half = 0; half < 2; half += 1) {
                 scales[r][half] = 1;

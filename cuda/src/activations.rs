@@ -47,7 +47,7 @@ pub(crate) struct RawActivations {
     q: u64,
     multipliers: u64,
     sums: u64,
-    step: u64,
+    pub(crate) step: u64,
 }
 
 /// A batch of vectors as block floating point, see [`trilane_core::quant::ActivationsBuf`].

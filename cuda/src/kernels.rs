@@ -18,13 +18,25 @@ pub const HEADERS: &[(&str, &str)] = &[
     ("device.cuh", include_str!("../kernels/device.cuh")),
     ("digits.cuh", include_str!("../kernels/digits.cuh")),
     ("math.cuh", include_str!("../kernels/math.cuh")),
+    ("neurons.cuh", include_str!("../kernels/neurons.cuh")),
     ("pi.cuh", include_str!("../kernels/pi.cuh")),
     ("tensor.cuh", include_str!("../kernels/tensor.cuh")),
 ];
 
 /// Every source.
-pub const SOURCES: &[&Source] =
-    &[&ACTIVATIONS, &ATTENTION, &BLOCKS, &DIGITS, &HYPER, &MATMUL, &SELECT, &SKETCH, &TRAIN];
+pub const SOURCES: &[&Source] = &[
+    &ACTIVATIONS,
+    &ATTENTION,
+    &BLOCKS,
+    &DIGITS,
+    &HYPER,
+    &MATMUL,
+    &NEURONS,
+    &SELECT,
+    &SELECTION,
+    &SKETCH,
+    &TRAIN,
+];
 
 /// Norms, gates and activations as block floating point.
 pub static ACTIVATIONS: Source = Source {
@@ -188,4 +200,67 @@ pub static TRAIN: Source = Source {
         "predictor_record",
         "predictor_predict",
     ],
+};
+
+/// Feed-forward blocks of chosen neurons.
+pub static NEURONS: Source = Source {
+    name: "neurons.cu",
+    text: include_str!("../kernels/neurons.cu"),
+    kernels: &[
+        "neuron_products<TERNARY, 0>",
+        "neuron_products<TERNARY, 32>",
+        "neuron_products<TERNARY, 64>",
+        "neuron_products<BIT3, 0>",
+        "neuron_products<BIT3, 32>",
+        "neuron_products<BIT3, 64>",
+        "neuron_products<BIT5, 0>",
+        "neuron_products<BIT5, 32>",
+        "neuron_products<BIT5, 64>",
+        "neuron_products<BIT7, 0>",
+        "neuron_products<BIT7, 32>",
+        "neuron_products<BIT7, 64>",
+        "neuron_products<SECOND, 0>",
+        "neuron_products<SECOND, 32>",
+        "neuron_products<SECOND, 64>",
+        "neuron_products<THIRD, 0>",
+        "neuron_products<THIRD, 32>",
+        "neuron_products<THIRD, 64>",
+        "neuron_products<SECOND | THIRD, 0>",
+        "neuron_products<SECOND | THIRD, 32>",
+        "neuron_products<SECOND | THIRD, 64>",
+        "known_products",
+        "neuron_scores<IDENTITY>",
+        "neuron_scores<RELU>",
+        "neuron_scores<RELU2>",
+        "neuron_scores<GELU>",
+        "neuron_scores<GELU_ERF>",
+        "neuron_scores<SILU>",
+        "neuron_values<IDENTITY>",
+        "neuron_values<RELU>",
+        "neuron_values<RELU2>",
+        "neuron_values<GELU>",
+        "neuron_values<GELU_ERF>",
+        "neuron_values<SILU>",
+        "neuron_integers",
+        "combine<TERNARY, 0>",
+        "combine<TERNARY, 32>",
+        "combine<TERNARY, 64>",
+        "combine<BIT3, 0>",
+        "combine<BIT3, 32>",
+        "combine<BIT3, 64>",
+        "combine<BIT5, 0>",
+        "combine<BIT5, 32>",
+        "combine<BIT5, 64>",
+        "combine<BIT7, 0>",
+        "combine<BIT7, 32>",
+        "combine<BIT7, 64>",
+        "combined",
+    ],
+};
+
+/// Which neurons are computed.
+pub static SELECTION: Source = Source {
+    name: "selection.cu",
+    text: include_str!("../kernels/selection.cu"),
+    kernels: &["select_neurons"],
 };

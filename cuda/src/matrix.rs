@@ -17,11 +17,11 @@ use trilane_core::nn::Linear;
 /// As the kernels take a matrix.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-struct RawPlanes {
+pub(crate) struct RawPlanes {
     high: u64,
     digits: [u64; 3],
     group_scales: u64,
-    row_scales: u64,
+    pub(crate) row_scales: u64,
     rows: i32,
     cols: i32,
     zero: i32,
@@ -127,7 +127,7 @@ impl Matrix {
                     return unsafe { launch!(stream, &MATMUL, kernel, shape; raw, batch, x, y) };
                 }
                 let (kernel, (team, shape)) =
-                    (name(MATVEC, lane, planes.group)?, self.teams(batch)?);
+                    (name(MATVEC, lane, planes.group)?, self.teams(self.rows, batch)?);
                 // SAFETY: the sizes were checked above.
                 unsafe { launch!(stream, &DIGITS, kernel, shape; raw, team, x, y) }
             }
@@ -161,9 +161,40 @@ impl Matrix {
         }
     }
 
+    /// The planes as a kernel takes them at a lane, without what is read at the lane `above`; and
+    /// the group of their scales.
+    pub(crate) fn view(
+        &self,
+        above: Option<PrecisionLane>,
+        lane: PrecisionLane,
+    ) -> Result<(RawPlanes, Group), CudaError> {
+        let Weights::Planes(planes) = &self.weights else {
+            return Err(CudaError::Unsupported { what: "neurons that are not in planes".into() });
+        };
+        let is_stored = match planes.top {
+            PrecisionLane::Ternary => lane == PrecisionLane::Ternary,
+            top => (PrecisionLane::Bit3..=top).contains(&lane),
+        };
+        if !is_stored {
+            return Err(CudaError::Unsupported { what: format!("lane {lane}, not stored") });
+        }
+        let mut raw = self.raw(planes, lane)?;
+        let above = above.and_then(|above| planes.zeros.get(above as usize));
+        raw.zero -= above.copied().unwrap_or(0);
+        Ok((raw, planes.group))
+    }
+
+    /// The highest lane stored in planes.
+    pub(crate) fn top_lane(&self) -> Option<PrecisionLane> {
+        match &self.weights {
+            Weights::Planes(planes) => Some(planes.top),
+            Weights::Blocks(_) => None,
+        }
+    }
+
     /// Threads that take a few rows together, and the shape of the launch: few threads for short
     /// rows, and enough blocks that no multiprocessor waits.
-    fn teams(&self, batch: usize) -> Result<(i32, Shape), CudaError> {
+    pub(crate) fn teams(&self, rows: usize, batch: usize) -> Result<(i32, Shape), CudaError> {
         let threads: usize = 128;
         let team: usize = match units(self.cols) {
             0..=8 => 4,
@@ -171,8 +202,7 @@ impl Matrix {
             65..=128 => 16,
             _ => 32,
         };
-        let rows = threads / team * ROWS;
-        let blocks = [blocks(self.rows.div_ceil(rows))?, blocks(batch)?, 1];
+        let blocks = [blocks(rows.div_ceil(threads / team * ROWS))?, blocks(batch)?, 1];
         Ok((counted("threads", team)?, Shape { blocks, threads: 128 }))
     }
 
@@ -244,7 +274,7 @@ impl Planes {
 }
 
 /// Names of a kernel for each lane and group.
-type Names = [[&'static str; 3]; 4];
+pub(crate) type Names<const N: usize = 4> = [[&'static str; 3]; N];
 
 /// The names that a template gives.
 macro_rules! names {
@@ -259,18 +289,27 @@ macro_rules! names {
         ]),*]
     };
 }
+pub(crate) use names;
 
 const MATVEC: Names = names!("lane_matvec");
 const MATMUL_NAMES: Names = names!("lane_matmul");
 const ROW: Names = names!("lane_row");
 
 /// The kernel for a lane and a group.
-fn name(names: Names, lane: PrecisionLane, group: Group) -> Result<&'static str, CudaError> {
-    let group = match group {
-        Group::Row => 0,
-        Group::G32 => 1,
-        Group::G64 => 2,
-    };
-    let found = names.get(lane as usize).and_then(|groups| groups.get(group)).copied();
+pub(crate) fn name(
+    names: Names,
+    lane: PrecisionLane,
+    group: Group,
+) -> Result<&'static str, CudaError> {
+    let found = names.get(lane as usize).map(|names| of_group(*names, group));
     found.ok_or_else(|| CudaError::Unsupported { what: format!("lane {lane}") })
+}
+
+/// The kernel for a group.
+pub(crate) fn of_group([row, g32, g64]: [&'static str; 3], group: Group) -> &'static str {
+    match group {
+        Group::Row => row,
+        Group::G32 => g32,
+        Group::G64 => g64,
+    }
 }

@@ -1,8 +1,8 @@
-//! Matrices to test with.
+//! Matrices in digit planes to test with.
 
-#![allow(clippy::unwrap_used, reason = "the sizes are made to fit")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-use crate::random::{float, random};
+use crate::{float, random};
 use trilane_core::digits::{
     DigitMatrix, DigitPlanes, Group, UNIT, UNIT_DIGIT_BYTES, UNIT_HIGH_BYTES, pack_nested_row,
     pack_ternary_row, units,
@@ -10,7 +10,7 @@ use trilane_core::digits::{
 use trilane_core::lane::PrecisionLane;
 use trilane_core::nn::Linear;
 
-/// A matrix of random weights.
+/// A matrix in memory, of random codes and scales.
 #[derive(Debug)]
 pub struct Packed {
     rows: usize,
@@ -24,7 +24,10 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Random weights in digit planes.
+    /// Of all lanes, or of the ternary one alone.
+    ///
+    /// # Panics
+    /// When the size is beyond what a matrix may have.
     pub fn new(rows: usize, cols: usize, group: Group, ternary: bool, seed: &mut u64) -> Self {
         let padded = units(cols) * UNIT;
         let mut high = vec![0; rows * units(cols) * UNIT_HIGH_BYTES];
@@ -52,8 +55,20 @@ impl Packed {
         Self { rows, cols, group, group_scales, high, digits, row_scales, ternary }
     }
 
-    /// The matrix as a layer.
+    /// As a layer.
+    ///
+    /// # Panics
+    /// Never.
     pub fn linear(&self) -> Linear<'_> {
+        let floor = if self.ternary { PrecisionLane::Ternary } else { PrecisionLane::Bit3 };
+        Linear::Digits { matrix: self.matrix(), floor }
+    }
+
+    /// The planes.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn matrix(&self) -> DigitMatrix<'_> {
         let [first, second, third] = &self.digits;
         let [low, middle, top] = &self.row_scales;
         let planes = if self.ternary {
@@ -66,8 +81,6 @@ impl Packed {
             }
         };
         let (rows, cols) = (self.rows, self.cols);
-        let matrix = DigitMatrix::new(rows, cols, self.group, &self.group_scales, planes).unwrap();
-        let floor = if self.ternary { PrecisionLane::Ternary } else { PrecisionLane::Bit3 };
-        Linear::Digits { matrix, floor }
+        DigitMatrix::new(rows, cols, self.group, &self.group_scales, planes).unwrap()
     }
 }
