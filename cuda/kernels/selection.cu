@@ -1,13 +1,6 @@
 // Which neurons are computed: those with the largest scores. A block of threads for each vector.
 #include "neurons.cuh"
-
-constexpr int SELECT_WARPS = 32;
-
-// Those above it, and the first few equal to it. Magnitudes are in the order of their bits.
-struct Limit {
-    u32 bits;
-    u32 equal;
-};
+#include "ranking.cuh"
 
 // What the lists hold: list i the `largest[i]` largest that are in no list before, or if that is
 // negative all from `least` on.
@@ -17,94 +10,16 @@ struct Choice {
     float least;
 };
 
-// The limit that leaves the k largest above it: a byte of its bits at a time, highest first, by
-// counting how many of those that agree so far have each value.
-__device__ inline Limit largest(const float *scores, int n, int k) {
-    __shared__ u32 counts[256];
-    __shared__ u32 found, wanted;
-    if (k <= 0) return {0xFFFFFFFFu, 0};
-    if (k >= n) return {0, 0};
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        found = 0;
-        wanted = u32(k);
-    }
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        for (int v = threadIdx.x; v < 256; v += blockDim.x) counts[v] = 0;
-        __syncthreads();
-        const u32 agreed = found;
-        for (int i = threadIdx.x; i < n; i += blockDim.x) {
-            const u32 key = __float_as_uint(scores[i]);
-            const u32 other = key ^ agreed;
-            if (shift == 24 || other >> (shift + 8) == 0) atomicAdd(&counts[key >> shift & 0xFF], 1u);
-        }
-        __syncthreads();
-        if (threadIdx.x < 32) {
-            // Each thread has eight values; above them are those of the threads behind it.
-            const int lane = threadIdx.x;
-            const u32 rest = wanted;
-            u32 own = 0;
-            for (int v = 0; v < 8; v += 1) own += counts[8 * lane + v];
-            u32 above = own;
-            for (int by = 1; by < 32; by *= 2) {
-                const u32 next = __shfl_down_sync(WARP, above, by);
-                if (lane + by < 32) above += next;
-            }
-            above -= own;
-            // All have read what is wanted.
-            __syncwarp();
-            for (int v = 8 * lane + 7; v >= 8 * lane; v -= 1) {
-                if (above < rest && rest <= above + counts[v]) {
-                    found = agreed | u32(v) << shift;
-                    wanted = rest - above;
-                }
-                above += counts[v];
-            }
-        }
-        __syncthreads();
-    }
-    return {found, wanted};
-}
-
-// How many threads of the block before this one say yes, and how many in all.
-__device__ inline int2 rank(bool yes) {
-    __shared__ int counts[SELECT_WARPS];
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-    const u32 votes = __ballot_sync(WARP, yes);
-    if (lane == 0) counts[warp] = __popc(votes);
-    __syncthreads();
-    int2 found = {__popc(votes & ((1u << lane) - 1)), 0};
-    for (int w = 0; w < warps; w += 1) {
-        if (w < warp) found.x += counts[w];
-        found.y += counts[w];
-    }
-    __syncthreads();
-    return found;
-}
-
-// Whether a score is within a limit, neurons in order. All threads of the block take part.
-struct Within {
-    Limit limit;
-    // Equal ones that may still follow; zero is below every limit.
-    int left;
-
-    __device__ Within(Limit limit) : limit(limit), left(limit.bits == 0 ? 0 : int(limit.equal)) {}
-
-    __device__ bool take(bool there, u32 key) {
-        const bool above = there && key > limit.bits;
-        if (left <= 0) return above;
-        const bool equal = there && key == limit.bits;
-        const int2 among = rank(equal);
-        const bool chosen = equal && among.x < left;
-        left -= among.y;
-        return above || chosen;
-    }
+// Magnitudes are in the order of their bits.
+struct Magnitudes {
+    const float *scores;
+    __device__ u32 operator()(int i) const { return __float_as_uint(scores[i]); }
 };
 
 // rows = the chosen neurons, list after list, each ascending; counts = how many in each.
 __global__ void select_neurons(const float *scores, int n, Choice choice, u32 *rows, int *counts) {
     const int vector = blockIdx.x;
-    scores += i64(vector) * n;
+    const Magnitudes keys{scores + i64(vector) * n};
     rows += i64(vector) * n;
     counts += LISTS * vector;
     int length = 0;
@@ -115,12 +30,12 @@ __global__ void select_neurons(const float *scores, int n, Choice choice, u32 *r
             const u32 least = __float_as_uint(choice.least);
             const Limit limit = choice.largest[list] < 0
                                     ? Limit{least > 0 ? least - 1 : 0, 0}
-                                    : largest(scores, n, choice.largest[list]);
+                                    : largest(keys, n, choice.largest[list]);
             Within here(limit), earlier(before);
             for (int tile = 0; tile < n; tile += blockDim.x) {
                 const int i = tile + threadIdx.x;
                 const bool there = i < n;
-                const u32 key = there ? __float_as_uint(scores[i]) : 0;
+                const u32 key = there ? keys(i) : 0;
                 // Both count their equal ones.
                 const bool within = here.take(there, key), taken = earlier.take(there, key);
                 const bool chosen = within && !taken;

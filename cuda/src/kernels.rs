@@ -20,6 +20,7 @@ pub const HEADERS: &[(&str, &str)] = &[
     ("math.cuh", include_str!("../kernels/math.cuh")),
     ("neurons.cuh", include_str!("../kernels/neurons.cuh")),
     ("pi.cuh", include_str!("../kernels/pi.cuh")),
+    ("ranking.cuh", include_str!("../kernels/ranking.cuh")),
     ("tensor.cuh", include_str!("../kernels/tensor.cuh")),
 ];
 
@@ -32,6 +33,7 @@ pub const SOURCES: &[&Source] = &[
     &HYPER,
     &MATMUL,
     &NEURONS,
+    &SAMPLER,
     &SELECT,
     &SELECTION,
     &SKETCH,
@@ -256,6 +258,13 @@ pub static NEURONS: Source = Source {
         "combine<BIT7, 64>",
         "combined",
     ],
+};
+
+/// The next token.
+pub static SAMPLER: Source = Source {
+    name: "sampler.cu",
+    text: include_str!("../kernels/sampler.cu"),
+    kernels: &["sample_greedy", "sample_drawn"],
 };
 
 /// Which neurons are computed.

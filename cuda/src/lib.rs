@@ -30,6 +30,7 @@ pub mod kernels;
 mod matrix;
 mod pinned;
 mod preference;
+pub mod sampler;
 pub mod sparse;
 mod stream;
 pub mod train;
