@@ -44,7 +44,13 @@ enum Experiment {
     Compression(compression::Settings),
     /// Predicted gradients against SGD, momentum and the published predictor, at equal backward
     /// passes.
-    Prediction(Size),
+    Prediction {
+        #[command(flatten)]
+        size: Size,
+        /// Variants of prediction too.
+        #[arg(long)]
+        variants: bool,
+    },
     /// Selected samples against plain training, at equal sample-backward passes.
     Selection(Size),
     /// The time of a prediction.
@@ -83,12 +89,13 @@ struct Size {
     quick: bool,
 }
 
-/// A table of an experiment: task, rates, seeds, passes.
-type Table = fn(&dyn Task, &[f32], u64, usize) -> Result<()>;
-
 impl Size {
-    /// Prints a table for every task.
-    fn tables(&self, tasks: &[Box<dyn Task>], table: Table) -> Result<()> {
+    /// Prints a table for every task: of task, rates, seeds and passes.
+    fn tables(
+        &self,
+        tasks: &[Box<dyn Task>],
+        table: impl Fn(&dyn Task, &[f32], u64, usize) -> Result<()>,
+    ) -> Result<()> {
         let rates = prediction::rates(self.first_rate, self.last_rate);
         let (passes, seeds) =
             if self.quick { (self.passes.div_ceil(10), 2) } else { (self.passes, self.seeds) };
@@ -149,7 +156,10 @@ fn run(arguments: Arguments) -> Result<()> {
     match arguments.experiment {
         Experiment::Compression(settings) => compression::run(&arguments.data, &settings),
         Experiment::Tasks => tasks.iter().try_for_each(|task| plain(task.as_ref())),
-        Experiment::Prediction(size) => size.tables(&tasks, prediction::table),
+        Experiment::Prediction { size, variants } => size
+            .tables(&tasks, |task, rates, seeds, passes| {
+                prediction::table(task, variants, rates, seeds, passes)
+            }),
         Experiment::Selection(size) => size.tables(&tasks, selection::table),
         Experiment::Cost { parameters, rounds } => cost::table(parameters, rounds),
         Experiment::Race(size) => size.tables(&tasks, selection::race),

@@ -1,12 +1,11 @@
 //! Loss after as many backward passes, with and without predicted gradients.
 
 use crate::Result;
-use crate::published::Published;
+use crate::published::{self, Published};
 use crate::sweep::{self, Best, Estimate, Figures};
 use crate::tasks::{Order, Params, Task};
 use trilane_core::train::predict::{
-    DeterministicPhase, DeterministicPhaseConfig, DeterministicPhaseTrainer, PhaseSchedule,
-    TensorMoments,
+    DeterministicPhase, DeterministicPhaseConfig, DeterministicPhaseTrainer, TensorMoments,
 };
 
 /// Ways to spend backward passes.
@@ -72,16 +71,10 @@ pub(crate) fn run(
             passes as u64
         }
         Method::Published => {
-            let config = DeterministicPhaseConfig {
-                correct_every: 5,
-                adaptive_phases: false,
-                ..Default::default()
-            };
-            let mut schedule = PhaseSchedule::new(config)?;
             let mut predictor = Published::new(parameters);
             let (mut done, mut step) = (0, 0);
             while done < passes {
-                let phase = schedule.phase();
+                let phase = published::phase(step);
                 if phase.needs_backward() {
                     let gradient = gradient(&descent.params)?;
                     predictor.record(step, &gradient, phase == DeterministicPhase::Correct);
@@ -90,7 +83,6 @@ pub(crate) fn run(
                 } else {
                     descent.step(&predictor.predict(step));
                 }
-                schedule.advance(None, true)?;
                 step += 1;
             }
             step
@@ -122,45 +114,62 @@ pub(crate) fn run(
     Ok(vec![training, validation.loss, validation.accuracy, steps as f64])
 }
 
-/// The methods of the table.
+/// The methods of the table: the first of [`BASE`], and the variants of the last of them.
 fn methods() -> Vec<(&'static str, Method)> {
     let config = DeterministicPhaseConfig::default();
     let predicted = |config| Method::Predicted { momentum: 0.9, config };
-    let corrected = DeterministicPhaseConfig { correct_every: 5, ..config };
     let gated = |least_cosine| DeterministicPhaseConfig { least_cosine, ..config };
+    let warm = DeterministicPhaseConfig { warmup_steps: 10, ..config };
+    let corrected = DeterministicPhaseConfig { correct_every: 5, ..config };
     let residual = DeterministicPhaseConfig { residual_rate: 0.1, ..config };
     vec![
         ("SGD", Method::Plain { momentum: 0.0 }),
         ("momentum 0.9", Method::Plain { momentum: 0.9 }),
         ("published", Method::Published),
         ("predicted", predicted(config)),
+        ("warmup 10", predicted(warm)),
         ("corrected every 5", predicted(corrected)),
-        ("gate 0.5", predicted(gated(0.5))),
+        ("gate 0.1", predicted(gated(0.1))),
+        ("gate 0.3", predicted(gated(0.3))),
         ("no gate", predicted(gated(-1.0))),
         ("residual 0.1", predicted(residual)),
+        ("momentum 0.66", Method::Plain { momentum: 0.66 }),
     ]
 }
+
+/// Methods that are no variants.
+const BASE: usize = 4;
 
 /// Rates that are powers of two, `2^first` to `2^last`.
 pub(crate) fn rates(first: i32, last: i32) -> Vec<f32> {
     (first..=last).map(|e| 2.0f32.powi(e)).collect()
 }
 
-/// The best of every method on a task.
-pub(crate) fn compare(
+/// The best of so many of the methods on a task.
+fn compare(
     task: &dyn Task,
+    methods: &[(&str, Method)],
     rates: &[f32],
     seeds: u64,
     passes: usize,
 ) -> Result<Vec<Best>> {
-    let methods = methods();
     sweep::best(methods.len(), rates, seeds, |method, rate, seed| {
         run(task, methods[method].1, rate, seed, passes)
     })
 }
 
-/// Prints the table of a task.
-pub(crate) fn table(task: &dyn Task, rates: &[f32], seeds: u64, passes: usize) -> Result<()> {
+/// Prints the table of a task, with or without the variants.
+pub(crate) fn table(
+    task: &dyn Task,
+    variants: bool,
+    rates: &[f32],
+    seeds: u64,
+    passes: usize,
+) -> Result<()> {
+    let mut methods = methods();
+    if !variants {
+        methods.truncate(BASE);
+    }
     println!(
         "\n{}, {passes} backward passes of {} samples, {seeds} seeds, rates {} to {}",
         task.name(),
@@ -170,8 +179,8 @@ pub(crate) fn table(task: &dyn Task, rates: &[f32], seeds: u64, passes: usize) -
     );
     println!("| method | training loss | validation loss | accuracy | steps | rate |");
     println!("|---|---|---|---|---|---|");
-    let all = compare(task, rates, seeds, passes)?;
-    for ((name, _), best) in methods().iter().zip(&all) {
+    let all = compare(task, &methods, rates, seeds, passes)?;
+    for ((name, _), best) in methods.iter().zip(&all) {
         let [training, validation, accuracy, steps] = [0, 1, 2, 3].map(|i| best.estimate(i));
         println!(
             "| {name} | {} | {} | {} | {:.0} | {} |",
@@ -184,7 +193,7 @@ pub(crate) fn table(task: &dyn Task, rates: &[f32], seeds: u64, passes: usize) -
     }
     let better = if all[0].estimate(0).mean < all[1].estimate(0).mean { 0 } else { 1 };
     let difference = all[3].minus(&all[better], 0);
-    println!("predicted − {}, seed by seed: {}", methods()[better].0, figure(difference));
+    println!("predicted − {}, seed by seed: {}", methods[better].0, figure(difference));
     Ok(())
 }
 
@@ -210,13 +219,14 @@ mod tests {
 
     #[test]
     fn prediction_helps_where_gradients_follow_lines() {
-        let task = Quadratic::new(20, 30.0, 0.0);
-        let all = compare(&task, &rates(-2, 0), 2, 100).unwrap();
+        let task = Quadratic::new(100, 100.0, 0.1);
+        let methods = &methods()[..BASE];
+        let all = compare(&task, methods, &rates(-6, -4), 2, 200).unwrap();
         let loss = |i: usize| all[i].estimate(0).mean;
         assert!(loss(3) < loss(1) && loss(3) < loss(0), "{all:?}");
-        assert!(all[3].estimate(3).mean > 150.0);
+        assert!(all[3].estimate(3).mean > 210.0);
         // As text, since the accuracy of a bowl is NaN.
-        let again = compare(&task, &rates(-2, 0), 2, 100).unwrap();
+        let again = compare(&task, methods, &rates(-6, -4), 2, 200).unwrap();
         assert_eq!(format!("{all:?}"), format!("{again:?}"));
     }
 

@@ -1,6 +1,21 @@
 //! The published predictor as it was, to compare with: a window of 8 gradients, weights 0.95 to the
 //! rank, nothing shrunk, and a residual that the fit counts again.
 
+use trilane_core::train::predict::DeterministicPhase;
+
+/// The published phases: 10 steps of warmup, then cycles of 5 full steps and 20 of which every fifth is
+/// a correction.
+pub(crate) const fn phase(step: u64) -> DeterministicPhase {
+    let Some(after) = step.checked_sub(10) else {
+        return DeterministicPhase::Warmup;
+    };
+    match after % 25 {
+        0..5 => DeterministicPhase::Full,
+        at if (at + 1).is_multiple_of(5) => DeterministicPhase::Correct,
+        _ => DeterministicPhase::Predict,
+    }
+}
+
 /// The last gradients with their steps, and the residual.
 pub(crate) struct Published {
     history: Vec<(u64, Vec<f32>)>,
@@ -72,6 +87,18 @@ impl Published {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn phases_repeat_after_twenty_five_steps() {
+        let letter = |step| match phase(step) {
+            DeterministicPhase::Warmup => 'w',
+            DeterministicPhase::Full => 'F',
+            DeterministicPhase::Predict => '.',
+            DeterministicPhase::Correct => 'C',
+        };
+        let letters: String = (0..42).map(letter).collect();
+        assert_eq!(letters, "wwwwwwwwwwFFFFF....C....C....C....CFFFFF..");
+    }
 
     #[test]
     fn a_line_is_continued_and_its_errors_are_counted_again() {

@@ -21,7 +21,7 @@ pub struct DeterministicPhaseConfig {
     pub full_steps: u32,
     /// Steps of a cycle's Predict phase, corrections among them: 1 to 1,000,000.
     pub predict_steps: u32,
-    /// Every so many steps of the Predict phase have a gradient: 1 to `predict_steps`.
+    /// At least every so many steps of the Predict phase have a gradient: 1 to `predict_steps`.
     pub correct_every: u32,
     /// Whether the losses move `full_steps` and `predict_steps` ([`super::PhaseSchedule`]).
     pub adaptive_phases: bool,
@@ -38,16 +38,17 @@ pub struct DeterministicPhaseConfig {
     pub residual_threshold: f32,
     /// The share of the residual that each new one replaces: 0 (none is kept, nor memory for it) to 1.
     pub residual_rate: f32,
-    /// Predictions begin and go on while their cosine with the gradients is at least this: −1 to 1.
+    /// Predictions begin and go on while their mean cosine with the gradients, less its standard error,
+    /// is at least this: −1 to 1.
     pub least_cosine: f32,
 }
 
 impl Default for DeterministicPhaseConfig {
-    /// The published values but for a correction every 4 steps instead of 5, no residual, and a gate at
-    /// cosine 0.3: `docs/training.md` has what the others gave.
+    /// The published values but for 15 steps of warmup instead of 10, a correction every 4 steps instead
+    /// of 5, no residual, and a gate at a cosine of 0.15: `docs/training.md` has what the others gave.
     fn default() -> Self {
         Self {
-            warmup_steps: 10,
+            warmup_steps: 15,
             full_steps: 5,
             predict_steps: 20,
             correct_every: 4,
@@ -58,7 +59,7 @@ impl Default for DeterministicPhaseConfig {
             history_decay: 0.95,
             residual_threshold: 0.1,
             residual_rate: 0.0,
-            least_cosine: 0.3,
+            least_cosine: 0.15,
         }
     }
 }

@@ -15,6 +15,7 @@ mod fit;
 mod lines;
 mod momentum;
 mod predictor;
+mod reliance;
 mod schedule;
 mod trainer;
 

@@ -28,7 +28,11 @@ impl DeterministicPhase {
 const LOSSES: usize = 100;
 const ENDS: usize = 10;
 
-/// Warmup, then cycles of Full and Predict, with Correct every so many steps of Predict.
+/// Warmup, then cycles of Full and Predict, with Correct steps amid Predict.
+///
+/// *Corrections*: the first of a cycle comes after one predicted step, the next after two, and so on to
+/// `correct_every − 1`, so that the way without a gradient gets longer only as shorter ones are
+/// confirmed.
 ///
 /// The *gate* is the caller's word that predictions agree with gradients. Closed at the end of Full,
 /// Full begins anew; closed at a Correct step, the cycle ends there.
@@ -46,6 +50,9 @@ pub struct PhaseSchedule {
     phase: DeterministicPhase,
     /// Steps of Warmup, Full or Predict that are done.
     position: u32,
+    /// Predicted steps since the last gradient, and how many there may be before the next.
+    blind: u32,
+    reach: u32,
     losses: Deque<f32, LOSSES>,
 }
 
@@ -62,6 +69,8 @@ impl PhaseSchedule {
             predict_steps: config.predict_steps,
             phase: DeterministicPhase::Warmup,
             position: 0,
+            blind: 0,
+            reach: 0,
             losses: Deque::new(),
         })
     }
@@ -100,7 +109,8 @@ impl PhaseSchedule {
             }
             DeterministicPhase::Warmup => {}
             DeterministicPhase::Full if self.position >= self.full_steps => {
-                let next = if gate_open { self.predicted(0) } else { DeterministicPhase::Full };
+                (self.blind, self.reach) = (0, 0);
+                let next = if gate_open { self.predicted() } else { DeterministicPhase::Full };
                 begin(self, next);
             }
             DeterministicPhase::Full => {}
@@ -110,19 +120,24 @@ impl PhaseSchedule {
                     self.adapt();
                     begin(self, DeterministicPhase::Full);
                 } else {
-                    self.phase = self.predicted(self.position);
+                    self.phase = self.predicted();
                 }
             }
         }
         Ok(())
     }
 
-    /// The phase of a position in the Predict phase.
-    const fn predicted(&self, position: u32) -> DeterministicPhase {
-        if (position + 1).is_multiple_of(self.config.correct_every) {
-            DeterministicPhase::Correct
-        } else {
+    /// The next phase within the Predict phase.
+    const fn predicted(&mut self) -> DeterministicPhase {
+        if self.blind == 0 && self.reach + 1 < self.config.correct_every {
+            self.reach += 1;
+        }
+        if self.blind < self.reach {
+            self.blind += 1;
             DeterministicPhase::Predict
+        } else {
+            self.blind = 0;
+            DeterministicPhase::Correct
         }
     }
 
@@ -178,13 +193,16 @@ mod tests {
     #[test]
     fn phases_follow_each_other_and_a_closed_gate_ends_them() {
         let new = || PhaseSchedule::new(config()).unwrap();
-        assert_eq!(letters(&mut new(), 22, |_| true), "wwwFF..C..C.FF..C..C.F");
+        assert_eq!(letters(&mut new(), 22, |_| true), "wwwFF.C..C..FF.C..C..F");
         assert_eq!(letters(&mut new(), 10, |_| false), "wwwFFFFFFF");
         // Closed at the second correction; closed between corrections it does not matter.
-        assert_eq!(letters(&mut new(), 16, |i| i != 10 && i != 6), "wwwFF..C..CFF..C");
+        assert_eq!(letters(&mut new(), 15, |i| i != 9 && i != 5), "wwwFF.C..CFF.C.");
         let every = DeterministicPhaseConfig { correct_every: 1, ..config() };
         let mut every = PhaseSchedule::new(every).unwrap();
         assert_eq!(letters(&mut every, 14, |_| true), "wwwFFCCCCCCCFF");
+        let far = DeterministicPhaseConfig { correct_every: 5, predict_steps: 22, ..config() };
+        let mut far = PhaseSchedule::new(far).unwrap();
+        assert_eq!(letters(&mut far, 28, |_| true), "wwwFF.C..C...C....C....C...F");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::config::DeterministicPhaseConfig;
 use super::lines::{Agreement, TensorMoments};
 use super::predictor::DeterministicPredictor;
+use super::reliance::Reliance;
 use super::schedule::{DeterministicPhase, PhaseSchedule};
 use crate::error::ArgumentError;
 
@@ -42,13 +43,16 @@ const AGREEMENT_DECAY: f64 = 0.9;
 
 /// Decides at every step whether the gradient is computed or predicted, and predicts it.
 ///
-/// **Trust and gate.** Every computed gradient g is compared with the prediction p that would have
-/// stood in for it, and `p·g`, `‖p‖²` and `‖g‖²` are added up, the older ones fading by 0.9. Their
-/// `p·g/‖p‖²` within 0..=1 is the *trust* that every prediction is multiplied by: the length at which
-/// it would have been closest to the gradients. Their cosine is the *gate*: below
-/// [`least_cosine`](DeterministicPhaseConfig::least_cosine) steps stay Full, and a Correct step that
-/// finds it so ends the phase. Where gradients are mostly noise, nothing is predicted and training is
-/// what it would have been.
+/// **Trust.** Every computed gradient g is compared with the prediction p that would have stood in for
+/// it, and `p·g`, `‖p‖²` and `‖g‖²` are added up, the older ones fading by 0.9. Their `p·g/‖p‖²` within
+/// 0..=1 is what every prediction is multiplied by: the length at which it would have been closest to
+/// the gradients.
+///
+/// **Gate.** Of the same comparisons the mean cosine is taken, every gradient counting the same, those
+/// before fading by 0.9. Unless it is at least [`least_cosine`](DeterministicPhaseConfig::least_cosine)
+/// by more than its standard error, steps stay Full, and a Correct step that finds it so ends the
+/// phase. Where gradients are mostly noise, nothing is predicted and training is what it would have
+/// been.
 ///
 /// Ordered: the same gradients and losses give the same bits everywhere. Memory is the caller's:
 /// [`state_len`](Self::state_len) f32, two for each parameter by default.
@@ -93,6 +97,7 @@ pub struct DeterministicPhaseTrainer<'a> {
     predictor: DeterministicPredictor<'a>,
     schedule: PhaseSchedule,
     agreement: Agreement,
+    reliance: Reliance,
     stats: DeterministicTrainerStats,
     recorded: bool,
 }
@@ -119,6 +124,7 @@ impl<'a> DeterministicPhaseTrainer<'a> {
             predictor,
             schedule,
             agreement: Agreement::default(),
+            reliance: Reliance::default(),
             stats: DeterministicTrainerStats { speedup: 1.0, ..Default::default() },
             recorded: false,
         })
@@ -166,6 +172,7 @@ impl<'a> DeterministicPhaseTrainer<'a> {
         let agreement = self.predictor.record(self.stats.steps, gradients)?;
         if judged {
             self.agreement = self.agreement.followed_by(&agreement, AGREEMENT_DECAY);
+            self.reliance = self.reliance.followed_by(agreement.cosine());
         }
         self.recorded = true;
         Ok(())
@@ -211,10 +218,15 @@ impl<'a> DeterministicPhaseTrainer<'a> {
         self.agreement
     }
 
+    /// The mean cosine of predictions and gradients, less its standard error; −1 before the fifth
+    /// gradient.
+    pub fn cosine_bound(&self) -> f64 {
+        self.reliance.bound()
+    }
+
     /// Whether predictions agree with gradients well enough.
     pub fn gate_is_open(&self) -> bool {
-        self.agreement.product > 0.0
-            && self.agreement.cosine() >= f64::from(self.config.least_cosine)
+        self.agreement.product > 0.0 && self.cosine_bound() >= f64::from(self.config.least_cosine)
     }
 
     /// What the steps so far have cost.
@@ -230,6 +242,7 @@ impl<'a> DeterministicPhaseTrainer<'a> {
         self.schedule = PhaseSchedule::new(self.config)?;
         self.predictor.reset();
         self.agreement = Agreement::default();
+        self.reliance = Reliance::default();
         self.stats = DeterministicTrainerStats { speedup: 1.0, ..Default::default() };
         self.recorded = false;
         Ok(())
