@@ -55,9 +55,16 @@ const GUARD: usize = 64;
 /// What they hold, and what memory holds before it is set.
 const UNSET: u8 = 0xA5;
 
-/// A launch, as it is recorded.
+/// What is queued, as it is recorded.
 #[derive(Clone, Debug)]
-struct Recorded {
+enum Recorded {
+    Launch(Launch),
+    Copy { to: u64, from: u64, bytes: usize },
+    Fill { to: u64, value: u8, bytes: usize },
+}
+
+#[derive(Clone, Debug)]
+struct Launch {
     source: &'static Source,
     kernel: String,
     shape: Shape,
@@ -114,8 +121,32 @@ impl Emulator {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does what was queued, or records it.
+    fn queue(&self, queued: Recorded) -> Driven {
+        if let Some(recording) = &mut self.state().recording {
+            recording.push(queued);
+            return Ok(());
+        }
+        self.run(&queued)
+    }
+
+    fn run(&self, queued: &Recorded) -> Driven {
+        match *queued {
+            Recorded::Launch(ref launch) => return self.run_kernel(launch),
+            // SAFETY: both pieces of memory are there, by the caller's promise when it was queued.
+            Recorded::Copy { to, from, bytes } => unsafe {
+                std::ptr::copy(from as usize as *const u8, to as usize as *mut u8, bytes);
+            },
+            // SAFETY: as above.
+            Recorded::Fill { to, value, bytes } => unsafe {
+                (to as usize as *mut u8).write_bytes(value, bytes);
+            },
+        }
+        Ok(())
+    }
+
     /// Runs a kernel, and checks that it has written to no memory that is not there.
-    fn run(&self, launch: &Recorded) -> Driven {
+    fn run_kernel(&self, launch: &Launch) -> Driven {
         let failed = |reason: String| CudaError::Kernel { name: launch.kernel.clone(), reason };
         let text = |text: &str| CString::new(text).map_err(|e| failed(e.to_string()));
         let (source, name) = (text(launch.source.name)?, text(&launch.kernel)?);
@@ -234,13 +265,11 @@ unsafe impl Driver for Emulator {
     }
 
     unsafe fn copy(&self, _: RawStream, to: u64, from: u64, bytes: usize) -> Driven {
-        unsafe { std::ptr::copy(from as usize as *const u8, to as usize as *mut u8, bytes) };
-        Ok(())
+        self.queue(Recorded::Copy { to, from, bytes })
     }
 
     unsafe fn fill(&self, _: RawStream, to: u64, value: u8, bytes: usize) -> Driven {
-        unsafe { (to as usize as *mut u8).write_bytes(value, bytes) };
-        Ok(())
+        self.queue(Recorded::Fill { to, value, bytes })
     }
 
     fn prepare(&self, _: &'static Source) -> Driven {
@@ -256,12 +285,8 @@ unsafe impl Driver for Emulator {
         arguments: &[&[u8]],
     ) -> Driven {
         let arguments = arguments.iter().map(|argument| argument.to_vec()).collect();
-        let launch = Recorded { source, kernel: kernel.into(), shape, arguments };
-        if let Some(recording) = &mut self.state().recording {
-            recording.push(launch);
-            return Ok(());
-        }
-        self.run(&launch)
+        let kernel = kernel.into();
+        self.queue(Recorded::Launch(Launch { source, kernel, shape, arguments }))
     }
 
     fn create_stream(&self) -> Driven<RawStream> {
@@ -287,8 +312,8 @@ unsafe impl Driver for Emulator {
     }
 
     unsafe fn replay(&self, _: RawStream, graph: RawGraph) -> Driven {
-        let launches = self.state().graphs.get(graph).cloned().unwrap_or_default();
-        launches.iter().try_for_each(|launch| self.run(launch))
+        let recorded = self.state().graphs.get(graph).cloned().unwrap_or_default();
+        recorded.iter().try_for_each(|queued| self.run(queued))
     }
 
     unsafe fn destroy_graph(&self, graph: RawGraph) {

@@ -3,7 +3,6 @@
 use crate::Sizes;
 use crate::figures::seconds;
 use std::error::Error;
-use std::time::{SystemTime, UNIX_EPOCH};
 use trilane_core::digits::Group;
 use trilane_core::gguf::TensorType;
 use trilane_core::kernel::Serial;
@@ -20,21 +19,19 @@ pub(crate) fn check_and_time(
     stream: &Stream,
     sizes: &Sizes,
     bandwidth: f64,
+    seed: &mut u64,
 ) -> Result<(), Box<dyn Error>> {
-    // Fresh values in every run.
-    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
-    println!("\nValues from seed {seed}.\n");
-    println!("| matrix | lane | one vector | GB/s | share of the copy | of f32 | many | TOPS |");
+    println!("\n| matrix | lane | one vector | GB/s | share of the copy | of f32 | many | TOPS |");
     println!("|---|---|---|---|---|---|---|---|");
     for &(rows, cols) in sizes.shapes {
         let float = float_seconds(stream, sizes, rows, cols)?;
         for (ternary, group) in [(true, Group::Row), (false, Group::G64)] {
-            let packed = Packed::new(rows, cols, group, ternary, &mut seed);
+            let packed = Packed::new(rows, cols, group, ternary, seed);
             let linear = packed.linear();
             let lanes = if ternary { &PrecisionLane::ALL[..1] } else { &PrecisionLane::ALL[1..4] };
             for &lane in lanes {
-                let one = Case::new(stream, &linear, lane, 1, &mut seed)?;
-                let many = Case::new(stream, &linear, lane, sizes.batch, &mut seed)?;
+                let one = Case::new(stream, &linear, lane, 1, seed)?;
+                let many = Case::new(stream, &linear, lane, sizes.batch, seed)?;
                 let (one, bytes) = (one.timed(stream, sizes)?, linear.bytes(lane)? as f64);
                 let many = many.timed(stream, sizes)?;
                 let operations = 2.0 * (rows * cols * sizes.batch) as f64;
