@@ -184,6 +184,18 @@ impl Matrix {
         Ok((raw, planes.group))
     }
 
+    /// Bytes that a lane reads, without the planes that the lane `above` has read: those of
+    /// [`LaneView::bytes`](trilane_core::digits::LaneView::bytes).
+    pub(crate) fn bytes(&self, above: Option<PrecisionLane>, lane: PrecisionLane) -> usize {
+        let Weights::Planes(planes) = &self.weights else { return 0 };
+        let tiers = |lane: PrecisionLane| lane.tiers().unwrap_or(1);
+        let read = above.map_or(0, tiers);
+        let digits = planes.digits.get(read..tiers(lane)).unwrap_or(&[]);
+        let high = planes.high.as_ref().filter(|_| above.is_none());
+        let scales = planes.group_scales.len() + size_of::<f32>() * self.rows;
+        digits.iter().flatten().chain(high).map(Buffer::len).sum::<usize>() + scales
+    }
+
     /// The highest lane stored in planes.
     pub(crate) fn top_lane(&self) -> Option<PrecisionLane> {
         match &self.weights {

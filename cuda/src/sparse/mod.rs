@@ -13,7 +13,7 @@ use crate::error::{CudaError, counted, same_len};
 use crate::matrix::Matrix;
 use crate::stream::Stream;
 use rows::{Hidden, List, Sums};
-use selection::{LISTS, select};
+use selection::{Costs, LISTS, select};
 use trilane_core::digits::DigitMatrix;
 use trilane_core::lane::PrecisionLane;
 use trilane_core::nn::{
@@ -126,7 +126,27 @@ fn planes(stream: &Stream, matrix: DigitMatrix<'_>) -> Result<Matrix, CudaError>
     Matrix::upload(stream, &Linear::Digits { matrix, floor: PrecisionLane::Bit3 })
 }
 
+/// What a prediction leaves and has read: the lanes of the sums of gate and up, and bytes.
+#[derive(Default)]
+struct Predicted {
+    gate: Option<PrecisionLane>,
+    up: Option<PrecisionLane>,
+    bytes: usize,
+}
+
+/// Bytes of floats, if there are any.
+fn bytes_of(values: Option<&Buffer<f32>>) -> usize {
+    values.map_or(0, |values| size_of::<f32>() * values.len())
+}
+
 impl LowRankMap {
+    /// Bytes of the map.
+    fn bytes(&self) -> usize {
+        let of = |matrix: &Matrix| matrix.bytes(None, top_lane(matrix));
+        let up = self.up.as_ref().map_or(0, |(up, bias)| of(up) + bytes_of(Some(bias)));
+        of(&self.down) + of(&self.gate) + bytes_of(Some(&self.gate_bias)) + up
+    }
+
     /// A copy of the predictor of a block with so many neurons.
     ///
     /// # Errors
@@ -188,7 +208,7 @@ impl SparseBlock {
     ///
     /// # Errors
     /// [`CudaError::Shape`] when a size does not match, [`CudaError::Unsupported`] for a lane that
-    /// is not stored and for [`Selection::Bytes`].
+    /// is not stored, [`CudaError::Size`] for a choice by bytes among more than 2²¹ neurons.
     #[allow(clippy::too_many_arguments, reason = "inputs, scratch, output and where it notes")]
     pub fn forward(
         &self,
@@ -211,12 +231,13 @@ impl SparseBlock {
         same_len(batch, status.0.len())?;
         let (lane, layer) = (read_at(&self.gate, lane), counted("layers", layer)?);
         scratch.all = config.selection() == Selection::All;
-        let [gate_known, up_known] = if scratch.all {
-            [None; 2]
+        let Predicted { gate: gate_known, up: up_known, bytes } = if scratch.all {
+            Predicted::default()
         } else {
             self.predict(stream, lane, predictor, x, scratch, status, layer)?
         };
-        let lists = select(stream, config.selection(), lane, scratch)?;
+        let costs = self.costs(lane, [gate_known, up_known], bytes);
+        let lists = select(stream, config.selection(), lane, costs, scratch)?;
         for list in &lists {
             let known = gate_known.map(|lane| (lane, &scratch.gate_sums));
             let at = list.at(read_at(&self.gate, list.lane));
@@ -236,7 +257,32 @@ impl SparseBlock {
         scratch.sums.combine(stream, down, &lists, hidden, bias, y, status, layer)
     }
 
-    /// Predicts what each neuron contributes; the lanes of the sums of gate and up that are left.
+    /// Bytes that a neuron and the whole block read at a lane, after a prediction of so many.
+    fn costs(
+        &self,
+        lane: PrecisionLane,
+        [gate, up]: [Option<PrecisionLane>; 2],
+        prediction: usize,
+    ) -> Costs {
+        let beyond = |matrix: &Matrix, known: Option<PrecisionLane>, lane| {
+            let lane = read_at(matrix, lane);
+            if known >= Some(lane) { 0 } else { matrix.bytes(known, lane) }
+        };
+        let row = |matrix: &Matrix, known, lane| beyond(matrix, known, lane) / matrix.rows().max(1);
+        let neuron = |lane| {
+            let of_up = self.up.as_ref().map_or(0, |matrix| row(matrix, up, lane));
+            row(&self.gate, gate, lane) + of_up + row(&self.down, None, lane)
+        };
+        let (five, three) = (lane.min(PrecisionLane::Bit5), lane.min(PrecisionLane::Bit3));
+        let matrices = [Some(&self.gate), self.up.as_ref(), Some(&self.down)];
+        Costs {
+            neuron: [neuron(lane), neuron(five), neuron(three)],
+            prediction,
+            dense: matrices.into_iter().flatten().map(|matrix| beyond(matrix, None, lane)).sum(),
+        }
+    }
+
+    /// Predicts what each neuron contributes.
     #[allow(clippy::too_many_arguments, reason = "inputs, scratch and where it notes")]
     fn predict(
         &self,
@@ -247,7 +293,7 @@ impl SparseBlock {
         scratch: &mut SparseBuffers,
         status: &mut Status,
         layer: i32,
-    ) -> Result<[Option<PrecisionLane>; 2], CudaError> {
+    ) -> Result<Predicted, CudaError> {
         let tier0 = read_at(&self.gate, PrecisionLane::Bit3);
         let importance = self.importance.as_ref();
         let (lane, up, importance) = match predictor {
@@ -258,7 +304,8 @@ impl SparseBlock {
             SparsePredictor::Magnitude => (lane, None, None),
             SparsePredictor::LowRank(map) => {
                 self.predict_by_map(stream, map, x, scratch, status, layer)?;
-                return Ok([None; 2]);
+                let bytes = map.bytes() + bytes_of(importance);
+                return Ok(Predicted { bytes, ..Predicted::default() });
             }
         };
         let size = (scratch.hidden, scratch.batch);
@@ -270,7 +317,9 @@ impl SparseBlock {
         }
         let factors = [self.gate_bias.as_ref(), up.map(|_| &*second), importance];
         rows::scores(stream, self.activation, scores, factors, size, false)?;
-        Ok([Some(lane), up.map(|_| lane)])
+        let read = self.gate.bytes(None, lane) + up.map_or(0, |up| up.bytes(None, lane));
+        let bytes = read + bytes_of(importance);
+        Ok(Predicted { gate: Some(lane), up: up.map(|_| lane), bytes })
     }
 
     /// Predicts by a map of low rank.

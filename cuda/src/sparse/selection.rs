@@ -20,10 +20,31 @@ pub(super) const LISTS: usize = 3;
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 struct RawChoice {
+    by: i32,
     lists: i32,
     largest: [i32; LISTS],
     least: f32,
+    bytes: [u32; LISTS],
+    factors: [f32; LISTS],
+    budget: u64,
 }
+
+/// What the kernel chooses by: numbers of neurons, a threshold, or bytes.
+const LARGEST: i32 = 0;
+const LEAST: i32 = 1;
+const BYTES: i32 = 2;
+
+/// What a selection costs: bytes of a neuron at Bit7, Bit5 and Bit3, of the prediction, and of the
+/// dense block.
+#[derive(Clone, Copy)]
+pub(super) struct Costs {
+    pub(super) neuron: [usize; LISTS],
+    pub(super) prediction: usize,
+    pub(super) dense: usize,
+}
+
+/// Neurons that are counted for a selection by bytes.
+const MAX_NEURONS: usize = (1 << 21) - 1;
 
 /// Threads of a block; they have as many warps as the kernel counts.
 const THREADS: u32 = 1024;
@@ -31,40 +52,57 @@ const THREADS: u32 = 1024;
 /// Chooses neurons by the scores of each vector; the lists, at most three, of a block at `lane`.
 ///
 /// # Errors
-/// [`CudaError::Unsupported`] for [`Selection::Bytes`].
+/// [`CudaError::Size`] for [`Selection::Bytes`] of more than [`MAX_NEURONS`].
 pub(super) fn select(
     stream: &Stream,
     selection: Selection,
     lane: PrecisionLane,
+    costs: Costs,
     scratch: &mut SparseBuffers,
 ) -> Result<Vec<List>, CudaError> {
     let n = scratch.hidden;
     // Rounded up, as the specification does it.
     let share = |share: f32| ((share * n as f32).ceil() as usize).min(n);
-    let (counts, least): (&[usize], f32) = match selection {
-        Selection::All => {
-            return Ok(vec![List::all(n, scratch.batch, lane)?]);
+    let mut choice = RawChoice::zeroed();
+    // Neurons of all lists up to each.
+    let most = match selection {
+        Selection::All => return Ok(vec![List::all(n, scratch.batch, lane)?]),
+        Selection::TopK(k) => vec![k.min(n)],
+        Selection::Share(of) => vec![share(of)],
+        Selection::Lanes([a, b, c]) => vec![share(a), share(a + b), share(a + b + c)],
+        Selection::Threshold(least) => {
+            (choice.by, choice.least) = (LEAST, least);
+            vec![n]
         }
-        Selection::TopK(k) => (&[k.min(n)], 0.0),
-        Selection::Share(of) => (&[share(of)], 0.0),
-        Selection::Threshold(least) => (&[], least),
-        Selection::Lanes([a, b, c]) => (&[share(a), share(a + b), share(a + b + c)], 0.0),
-        Selection::Bytes(_) => {
-            let what = "a selection by bytes".into();
-            return Err(CudaError::Unsupported { what });
+        Selection::Bytes(of) => {
+            let budget = (f64::from(of) * costs.dense as f64) as usize;
+            match budget.checked_sub(costs.prediction) {
+                Some(budget) => {
+                    if n > MAX_NEURONS {
+                        let (what, greatest) = ("neurons chosen by bytes", MAX_NEURONS);
+                        return Err(CudaError::Size { what, size: n, greatest });
+                    }
+                    (choice.by, choice.budget) = (BYTES, budget as u64);
+                    choice.factors = Selection::byte_factors(costs.neuron);
+                    for (to, bytes) in choice.bytes.iter_mut().zip(costs.neuron) {
+                        *to = counted("bytes of a neuron", bytes)?.unsigned_abs();
+                    }
+                    vec![n; LISTS]
+                }
+                None => vec![0],
+            }
         }
     };
-    let mut choice = RawChoice { lists: 1, largest: [-1; LISTS], least };
+    choice.lists = counted("lists", most.len())?;
+    if choice.by == LARGEST {
+        for (to, &count) in choice.largest.iter_mut().zip(&most) {
+            *to = counted("neurons", count)?;
+        }
+    }
     let lanes = [lane, lane.min(PrecisionLane::Bit5), lane.min(PrecisionLane::Bit3)];
-    for (number, (&count, to)) in counts.iter().zip(&mut choice.largest).enumerate() {
-        choice.lists = counted("lists", number + 1)?;
-        *to = counted("neurons", count)?;
-    }
-    let mut lists = Vec::new();
-    let most = if counts.is_empty() { &[n] } else { counts };
-    for (number, (&most, lane)) in most.iter().zip(lanes).enumerate() {
-        lists.push(List::selected(scratch, number, lane, most)?);
-    }
+    let each = most.into_iter().zip(lanes).enumerate();
+    let lists = each.map(|(number, (most, lane))| List::selected(scratch, number, lane, most));
+    let lists = lists.collect::<Result<Vec<_>, _>>()?;
     let shape = Shape { blocks: [blocks(scratch.batch)?, 1, 1], threads: THREADS };
     let (scores, neurons) = (scratch.scores.address(), counted("neurons", n)?);
     let (rows, counts) = (scratch.rows.address(), scratch.counts.address());

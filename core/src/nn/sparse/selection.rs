@@ -26,6 +26,19 @@ pub enum Selection {
     Bytes(f32),
 }
 
+impl Selection {
+    /// What [`Bytes`](Self::Bytes) multiplies its λ with: a neuron is computed at Bit7, Bit5 or Bit3
+    /// when its prediction is above λ times these, for the smallest λ whose neurons can be read.
+    /// Descending. `neuron` are the bytes of one at Bit7, Bit5 and Bit3. Ordered.
+    pub fn byte_factors(neuron: [usize; 3]) -> [f32; 3] {
+        let [mut seven, mut five, three] = factors(neuron);
+        // Steps that are not worth taking alone are taken together with the next.
+        five = five.max(three);
+        seven = seven.max(five);
+        [seven, five, three]
+    }
+}
+
 /// Squared error of a neuron's contribution at Bit7, Bit5 and Bit3, relative to leaving it out.
 ///
 /// Weights of groups of 32 without error-compensated rounding; only the ratios matter, and only
@@ -218,10 +231,7 @@ fn each_chosen(scores: &[f32], limits: [Limit; 3], mut each: impl FnMut(u32, usi
 fn affordable(scores: &[f32], share: f32, costs: Costs) -> [Limit; 3] {
     let budget = (f64::from(share) * costs.dense as f64) as usize;
     let Some(budget) = budget.checked_sub(costs.prediction) else { return [NOTHING; 3] };
-    let [mut seven, mut five, three] = factors(costs.neuron);
-    // Steps that are not worth taking alone are taken together with the next.
-    five = five.max(three);
-    seven = seven.max(five);
+    let [seven, five, three] = Selection::byte_factors(costs.neuron);
     let limits = |lambda: f32| {
         [seven, five, three].map(|factor| Limit { bits: (lambda * factor).to_bits(), equal: 0 })
     };
