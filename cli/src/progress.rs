@@ -21,6 +21,12 @@ impl Progress {
         self.0.inc(steps as u64);
     }
 
+    /// Says how it goes, before the bar.
+    #[cfg(feature = "train")]
+    pub(crate) fn note(&self, text: String) {
+        self.0.set_message(text);
+    }
+
     /// Says a line that stays, above the bar.
     #[cfg(feature = "train")]
     pub(crate) fn line(&self, text: &str) {

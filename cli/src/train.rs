@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use trilane::std::gguf_writer::write_atomically;
-use trilane::std::train::{LaneLoss, Record, TrainConfig, TrainError, Trainer};
+use trilane::std::train::{LaneLoss, Passes, Record, TrainConfig, TrainError, Trainer};
 
 /// A file to begin with, every setting explained.
 const EXAMPLE: &str = include_str!("train/example.yaml");
@@ -74,6 +74,10 @@ pub(crate) fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<(), Error> 
         }
         trainer.train_step().map_err(|e| refused(path, e))?;
         progress.step(1);
+        let passes = trainer.passes();
+        if passes.forward > 0 || passes.predicted_steps > 0 {
+            progress.note(format!("training, {}", spent(passes)));
+        }
         if trainer.is_evaluation_due() {
             let tokens = (trainer.steps_done() - first) * step_tokens;
             let speed = tokens as f64 / begin.elapsed().as_secs_f64();
@@ -94,9 +98,9 @@ pub(crate) fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<(), Error> 
         }
     }
     drop(progress);
-    let windows = steps * batch;
-    if trainer.backward_passes() < windows as u64 {
-        writeln!(out, "{} of {windows} windows had a backward pass", trainer.backward_passes())?;
+    let passes = trainer.passes();
+    if passes.forward > 0 || passes.predicted_steps > 0 {
+        writeln!(out, "{} of {steps}", spent(passes))?;
     }
     let losses = losses(&trainer.final_validation().map_err(|e| refused(path, e))?);
     writeln!(out, "{}: whole validation{losses}", trainer.model_path().display())?;
@@ -108,6 +112,15 @@ pub(crate) fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<(), Error> 
 fn first_line(error: &str) -> &str {
     let line = error.lines().next().unwrap_or_default();
     line.strip_prefix("error: ").unwrap_or(line)
+}
+
+/// What a run has spent.
+fn spent(passes: Passes) -> String {
+    let Passes { forward, backward, skipped, predicted_steps } = passes;
+    format!(
+        "windows: {backward} backward, {forward} forward to select, {skipped} skipped; steps \
+         predicted: {predicted_steps}"
+    )
 }
 
 /// The losses of an evaluation, lane by lane.
@@ -132,11 +145,14 @@ fn log(folder: &Path, history: &[Record]) -> Result<(), Error> {
     for LaneLoss { lane, .. } in lanes {
         csv += &format!(",{lane},{lane} active");
     }
+    csv += ",forward,backward,skipped,predicted steps";
     for record in history {
         csv += &format!("\n{},{}", record.step, record.training);
         for lane in &record.validation {
             csv += &format!(",{},{}", lane.loss, lane.active);
         }
+        let Passes { forward, backward, skipped, predicted_steps } = record.passes;
+        csv += &format!(",{forward},{backward},{skipped},{predicted_steps}");
     }
     csv.push('\n');
     let points = |value: &dyn Fn(&Record) -> f64| {

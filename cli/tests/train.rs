@@ -33,7 +33,10 @@ fn a_run_leaves_a_model_that_converts_and_runs_and_goes_on_where_it_ended() {
     let bytes = fs::read(&model).unwrap();
     let log = fs::read_to_string(folder.path("out/log.csv")).unwrap();
     assert!(
-        log.starts_with("step,training,float,float active,ternary,ternary active\n10,"),
+        log.starts_with(
+            "step,training,float,float active,ternary,ternary active,\
+             forward,backward,skipped,predicted steps\n10,"
+        ),
         "{log}"
     );
     assert!(fs::read_to_string(folder.path("out/loss.svg")).unwrap().contains("</svg>"));
@@ -61,6 +64,9 @@ fn wrong_settings_are_named_and_nothing_is_written() {
         ("sequence_length: 3\n", "sequence_length"),
         ("micro_batch_size: 0\n", "micro_batch_size: expected 1 to "),
         ("learning_rate: .nan\n", "learning_rate: expected "),
+        ("selection: { power: 33 }\n", "selection.power: expected 0 to 32"),
+        ("selection: { recent: 0 }\n", "selection.recent: expected 1 to "),
+        ("selection: { window: 9 }\n", "window"),
         ("sparsity: { target: 0.5 }\n", "expected hidden_act relu2"),
         ("seed: minus one\n", "line 8 column 7"),
     ] {

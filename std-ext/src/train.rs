@@ -33,6 +33,7 @@ mod optimizer;
 mod phase_trainer;
 pub mod random;
 mod record;
+mod selector;
 mod tensors;
 mod trainer;
 mod vocabulary;
@@ -43,11 +44,11 @@ pub use bit_linear::{BitLinear, BitNetConfig};
 pub use compressor::{CompressedGradients, CompressionStats, VSAGradientCompressor};
 pub use config::{
     CodecName, CompressionConfig, DatasetConfig, ModelConfig, PredictionConfig, QuantizationConfig,
-    SparsityTarget, Target, TrainConfig,
+    SparsityTarget, Target, TrainConfig, WindowSelectionConfig,
 };
 pub use error::TrainError;
 pub use fake_quantize::{fake_quantize, fake_quantize_activations};
 pub use phase_trainer::DeterministicPhaseTrainer;
-pub use record::{LaneLoss, Record, StepReport};
+pub use record::{LaneLoss, Passes, Record, StepReport};
 pub use tensors::{Gradients, ParameterShapes};
 pub use trainer::Trainer;

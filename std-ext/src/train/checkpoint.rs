@@ -1,14 +1,14 @@
 //! The state of a training run on disk.
 
 use super::TrainError;
-use super::record::Record;
+use super::record::{Passes, Record};
 use crate::gguf_writer::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-const MAGIC: &[u8; 8] = b"TLTRAIN2";
+const MAGIC: &[u8; 8] = b"TLTRAIN3";
 
 /// What is told before the tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,8 +21,10 @@ pub(super) struct State {
     pub(super) best: u64,
     /// Sum of the losses since the last evaluation, as bits, and of how many steps.
     pub(super) losses: (u64, u32),
-    /// Windows that had a backward pass.
-    pub(super) backward: u64,
+    /// What was spent.
+    pub(super) passes: Passes,
+    /// Windows drawn to select from.
+    pub(super) drawn: u64,
     /// Evaluations until now.
     pub(super) history: Vec<Record>,
 }

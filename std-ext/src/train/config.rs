@@ -67,6 +67,9 @@ pub struct TrainConfig {
     /// Steps whose gradient is predicted.
     #[serde(default)]
     pub prediction: Option<PredictionConfig>,
+    /// Windows that get a backward pass; without it all that are drawn.
+    #[serde(default)]
+    pub selection: Option<WindowSelectionConfig>,
     /// Workers that the micro-batches of a step are dealt to, and what they send each other.
     #[serde(default)]
     pub compression: Option<CompressionConfig>,
@@ -127,6 +130,25 @@ impl PredictionConfig {
             least_cosine: self.least_cosine,
             ..Default::default()
         }
+    }
+}
+
+/// Which windows get a backward pass: see [`Selection`](trilane_core::train::selection::Selection).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WindowSelectionConfig {
+    /// β: a window whose loss is above the share c of recent losses is taken with probability `c^β`.
+    pub power: f32,
+    /// Recent losses.
+    pub recent: usize,
+    /// Steps for which a loss is used again, where a window is drawn again.
+    pub most_age: u32,
+}
+
+impl Default for WindowSelectionConfig {
+    /// What `docs/training.md` found best for a transformer.
+    fn default() -> Self {
+        Self { power: 2.0, recent: 512, most_age: 0 }
     }
 }
 
@@ -342,6 +364,11 @@ impl TrainConfig {
         }
         if let Some(prediction) = &self.prediction {
             prediction.phases().check()?;
+        }
+        if let Some(selection) = &self.selection {
+            real("selection.power", selection.power.into(), 0.0, 32.0)?;
+            count("selection.recent", selection.recent, 1, MOST)?;
+            count("selection.most_age", selection.most_age as usize, 0, 1_000_000)?;
         }
         if let Some(compression) = &self.compression {
             let batches = self.gradient_accumulation_steps;

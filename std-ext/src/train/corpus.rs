@@ -1,7 +1,6 @@
 //! The text as tokens, cut into windows that start with the begin token.
 
 use super::decoder::Batch;
-use super::random;
 
 /// Training and validation tokens.
 #[derive(Debug)]
@@ -13,14 +12,14 @@ pub(super) struct Corpus {
 }
 
 impl Corpus {
-    /// `sequences` windows at seeded places; `index` numbers the batches.
-    pub(super) fn draw(&self, seed: u64, index: usize, sequences: usize, window: usize) -> Batch {
-        let places = self.training.len() - window + 1;
-        let starts = (0..sequences).map(|i| {
-            let counter = (index * sequences + i) as u64;
-            random::below(seed, counter, places)
-        });
-        self.batch(starts.map(|at| &self.training[at..at + window]), window)
+    /// Places where a window may begin.
+    pub(super) fn places(&self, window: usize) -> usize {
+        self.training.len() - window + 1
+    }
+
+    /// The windows that begin at these places.
+    pub(super) fn at(&self, places: &[usize], window: usize) -> Batch {
+        self.batch(places.iter().map(|&at| &self.training[at..at + window]), window)
     }
 
     /// The validation tokens in batches of `sequences` windows that follow each

@@ -37,6 +37,21 @@ pub struct Record {
     pub training: f64,
     /// The validation loss at every lane that is trained for.
     pub validation: Vec<LaneLoss>,
+    /// What the run has spent until then.
+    pub passes: Passes,
+}
+
+/// What a run has spent, in windows but for the steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passes {
+    /// Forward passes to select by.
+    pub forward: u64,
+    /// Backward passes, each with its forward pass.
+    pub backward: u64,
+    /// Windows judged and left out.
+    pub skipped: u64,
+    /// Steps whose gradient was predicted.
+    pub predicted_steps: u64,
 }
 
 impl Record {

@@ -9,10 +9,12 @@ use super::gradient::{Gradient, Pipeline};
 use super::model_file::{self, Origin, Start};
 use super::ops::{Activation, from_rows};
 use super::optimizer::{self, AdamW, Schedule};
-use super::record::{LaneLoss, Record, StepReport};
+use super::record::{LaneLoss, Passes, Record, StepReport};
+use super::selector::Selector;
 use super::{TrainError, random};
 use candle_core::{Device, Tensor, Var};
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::thread;
 use trilane_core::digits::Group;
@@ -41,8 +43,10 @@ pub struct Trainer {
     pipeline: Pipeline,
     /// Sum of the losses since the last evaluation, and of how many steps.
     losses: (f64, u32),
-    /// Backward passes of windows.
-    backward: u64,
+    selector: Option<Selector>,
+    /// Windows drawn to select from.
+    drawn: u64,
+    passes: Passes,
     history: Vec<Record>,
 }
 
@@ -95,6 +99,7 @@ impl Trainer {
         let adam = AdamW::new(&params, config.weight_decay);
         let best_values = values.clone();
         let pipeline = Pipeline::new(&config, &params)?;
+        let selector = windows::selector(&config, &corpus)?;
         let mut trainer = Self {
             config,
             decoder,
@@ -109,7 +114,9 @@ impl Trainer {
             step: 0,
             pipeline,
             losses: (0.0, 0),
-            backward: 0,
+            selector,
+            drawn: 0,
+            passes: Passes::default(),
             history: Vec::new(),
         };
         trainer.resume()?;
@@ -134,10 +141,10 @@ impl Trainer {
         self.step
     }
 
-    /// Windows that had a backward pass.
+    /// What the run has spent until now.
     #[must_use]
-    pub fn backward_passes(&self) -> u64 {
-        self.backward
+    pub fn passes(&self) -> Passes {
+        self.passes
     }
 
     /// Evaluations until now.
@@ -160,13 +167,19 @@ impl Trainer {
         let step = self.step;
         let rate = self.schedule.rate(step);
         if self.pipeline.needs_backward() {
-            self.micro_batches(step)?;
+            let places = self.places(step)?;
+            self.micro_batches(step, &places)?;
+        } else {
+            self.passes.predicted_steps += 1;
         }
         let Gradient { loss, values } = self.pipeline.finish(step)?;
         let mut gradients = split(&self.params, &values);
         let norm = optimizer::clip(&mut gradients, self.config.max_grad_norm);
         self.adam.update(&self.params, &mut self.values, &gradients, step, rate);
         self.step += 1;
+        if let Some(selector) = &mut self.selector {
+            selector.updated();
+        }
         if let Some(loss) = loss {
             self.losses.0 += f64::from(loss);
             self.losses.1 += 1;
@@ -188,7 +201,7 @@ impl Trainer {
         let (losses, steps) = self.losses;
         let training = losses / f64::from(steps.max(1));
         let validation = self.validation(&self.values, EVALUATION_STRIDE)?;
-        let record = Record { step: self.step, training, validation };
+        let record = Record { step: self.step, training, validation, passes: self.passes };
         if record.mean() < self.best {
             self.best = record.mean();
             self.best_values.clone_from(&self.values);
@@ -200,6 +213,7 @@ impl Trainer {
         let residuals = self.pipeline.residuals().to_vec();
         self.pipeline = Pipeline::new(&self.config, &self.params)?;
         self.pipeline.residuals_mut().clone_from_slice(&residuals);
+        self.selector = windows::selector(&self.config, &self.corpus)?;
         self.write_checkpoint()?;
         self.history.last().ok_or_else(|| TrainError::Missing { name: "evaluation".into() })
     }
@@ -214,31 +228,28 @@ impl Trainer {
 
     /// Computes the micro-batches of a step, each at its lane, and gives them to the pipeline. They run
     /// side by side, and are taken in in their order.
-    fn micro_batches(&mut self, step: usize) -> Result<(), TrainError> {
-        let batches = self.config.gradient_accumulation_steps;
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(batches);
-        for first in (0..batches).step_by(threads) {
-            let wave = first..batches.min(first + threads);
-            let this = &*self;
-            let results = thread::scope(|scope| {
-                let tasks: Vec<_> =
-                    wave.map(|i| scope.spawn(move || this.micro_batch(step, i))).collect();
-                tasks.into_iter().map(|task| task.join()).collect::<Vec<_>>()
-            });
-            for result in results {
-                let (loss, gradients) = result.map_err(|_| TrainError::Thread)??;
+    fn micro_batches(&mut self, step: usize, places: &[usize]) -> Result<(), TrainError> {
+        let batches: Vec<&[usize]> = places.chunks(self.config.micro_batch_size).collect();
+        for wave in waves(batches.len()) {
+            let results = side_by_side(wave, |i| self.micro_batch(step, i, batches[i]))?;
+            for (loss, gradients) in results {
                 if !loss.is_finite() || !gradients.iter().all(|g| g.is_finite()) {
                     return Err(TrainError::Diverged { step: step + 1, loss });
                 }
                 self.pipeline.add(loss, &gradients)?;
-                self.backward += self.config.micro_batch_size as u64;
+                self.passes.backward += self.config.micro_batch_size as u64;
             }
         }
         Ok(())
     }
 
     /// Loss of a micro-batch, and the gradients of all parameters end to end.
-    fn micro_batch(&self, step: usize, index: usize) -> Result<(f32, Vec<f32>), TrainError> {
+    fn micro_batch(
+        &self,
+        step: usize,
+        index: usize,
+        places: &[usize],
+    ) -> Result<(f32, Vec<f32>), TrainError> {
         let config = &self.config;
         let lane = self.lane(step, index);
         let leaves = self.params.iter().zip(self.at_lane(&self.values, lane)?);
@@ -246,9 +257,7 @@ impl Trainer {
             .map(|(p, w)| Var::from_vec(w, p.shape.as_slice(), &Device::Cpu))
             .collect::<candle_core::Result<_>>()?;
         let weights: Vec<Tensor> = leaves.iter().map(|v| v.as_tensor().clone()).collect();
-        let number = config.gradient_accumulation_steps * step + index;
-        let (sequences, window) = (config.micro_batch_size, config.sequence_len);
-        let batch = self.corpus.draw(!config.seed, number, sequences, window);
+        let batch = self.corpus.at(places, config.sequence_len);
         let outcome = outcome(&self.decoder, &weights, batch, self.precision(lane))?;
         let loss = outcome.loss()?;
         let gradients = match &config.sparsity {
@@ -325,6 +334,13 @@ impl Trainer {
         Ok(all)
     }
 
+    /// The same as tensors, without gradients.
+    fn tensors(&self, values: &[Vec<f32>], lane: PrecisionLane) -> Result<Vec<Tensor>, TrainError> {
+        let weights = self.params.iter().zip(self.at_lane(values, lane)?);
+        let tensors = weights.map(|(p, w)| Tensor::from_vec(w, p.shape.as_slice(), &Device::Cpu));
+        Ok(tensors.collect::<candle_core::Result<_>>()?)
+    }
+
     /// The lanes that are trained for, floats first.
     fn lanes(&self) -> &'static [PrecisionLane] {
         use PrecisionLane::{Bit3, Bit5, Bit7, Float32, Ternary};
@@ -337,12 +353,8 @@ impl Trainer {
 
     /// Validation losses, over one window of every `stride`.
     fn validation(&self, values: &[Vec<f32>], stride: usize) -> Result<Vec<LaneLoss>, TrainError> {
-        let results = thread::scope(|scope| {
-            let task = |&lane| scope.spawn(move || self.validation_at(values, lane, stride));
-            let tasks: Vec<_> = self.lanes().iter().map(task).collect();
-            tasks.into_iter().map(|task| task.join()).collect::<Vec<_>>()
-        });
-        results.into_iter().map(|result| result.map_err(|_| TrainError::Thread)?).collect()
+        let lanes = self.lanes();
+        side_by_side(0..lanes.len(), |i| self.validation_at(values, lanes[i], stride))
     }
 
     fn validation_at(
@@ -351,10 +363,7 @@ impl Trainer {
         lane: PrecisionLane,
         stride: usize,
     ) -> Result<LaneLoss, TrainError> {
-        let weights = self.params.iter().zip(self.at_lane(values, lane)?);
-        let weights: Vec<Tensor> = weights
-            .map(|(p, w)| Tensor::from_vec(w, p.shape.as_slice(), &Device::Cpu))
-            .collect::<candle_core::Result<_>>()?;
+        let weights = self.tensors(values, lane)?;
         let (mut sum, mut active_sum, mut count) = (0.0, 0.0, 0.0);
         let (sequences, window) = (self.config.micro_batch_size, self.config.sequence_len);
         for batch in self.corpus.validate(sequences, window, stride) {
@@ -390,13 +399,17 @@ impl Trainer {
     }
 
     /// Writes a checkpoint between evaluations, from which [`open`](Self::open) goes on with the same
-    /// bits. With prediction, compression or accumulation in trits, whose state is not kept, the one of
-    /// the last evaluation stays.
+    /// bits. With prediction, selection, compression or accumulation in trits, whose state is not kept, the
+    /// one of the last evaluation stays.
     ///
     /// # Errors
     /// [`TrainError::Io`].
     pub fn save(&self) -> Result<(), TrainError> {
-        if self.pipeline.has_memory() { Ok(()) } else { self.write_checkpoint() }
+        if self.pipeline.has_memory() || self.selector.is_some() {
+            Ok(())
+        } else {
+            self.write_checkpoint()
+        }
     }
 
     fn write_checkpoint(&self) -> Result<(), TrainError> {
@@ -405,7 +418,8 @@ impl Trainer {
             step: self.step,
             best: self.best.to_bits(),
             losses: (self.losses.0.to_bits(), self.losses.1),
-            backward: self.backward,
+            passes: self.passes,
+            drawn: self.drawn,
             history: self.history.clone(),
         };
         let residuals = self.pipeline.residuals();
@@ -425,11 +439,31 @@ impl Trainer {
             self.step = state.step;
             self.best = f64::from_bits(state.best);
             self.losses = (f64::from_bits(state.losses.0), state.losses.1);
-            self.backward = state.backward;
+            self.passes = state.passes;
+            self.drawn = state.drawn;
             self.history = state.history;
         }
         Ok(())
     }
+}
+
+/// As many tasks at a time as there are processors.
+fn waves(tasks: usize) -> impl Iterator<Item = Range<usize>> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    (0..tasks).step_by(threads).map(move |first| first..tasks.min(first + threads))
+}
+
+/// Runs tasks in threads of their own; the results in their order.
+fn side_by_side<T: Send>(
+    tasks: Range<usize>,
+    task: impl Fn(usize) -> Result<T, TrainError> + Sync,
+) -> Result<Vec<T>, TrainError> {
+    let task = &task;
+    let results = thread::scope(|scope| {
+        let tasks: Vec<_> = tasks.map(|i| scope.spawn(move || task(i))).collect();
+        tasks.into_iter().map(|task| task.join()).collect::<Vec<_>>()
+    });
+    results.into_iter().map(|result| result.map_err(|_| TrainError::Thread)?).collect()
 }
 
 /// A flat vector, parameter by parameter.
@@ -442,6 +476,8 @@ fn split(params: &[Param], flat: &[f32]) -> Vec<Vec<f32>> {
     };
     params.iter().map(part).collect()
 }
+
+mod windows;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]

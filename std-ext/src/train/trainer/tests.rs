@@ -2,6 +2,7 @@
 
 use super::super::{
     CodecName, CompressionConfig, DatasetConfig, ModelConfig, PredictionConfig, QuantizationConfig,
+    WindowSelectionConfig,
 };
 use super::*;
 
@@ -40,8 +41,21 @@ fn settings(name: &str, target: Target) -> TrainConfig {
         quantization: QuantizationConfig { target, start: 0.25, ..Default::default() },
         sparsity: None,
         prediction: None,
+        selection: None,
         compression: None,
         ternary_accumulation: false,
+    }
+}
+
+/// Predicts whatever the gradients are.
+fn often() -> PredictionConfig {
+    PredictionConfig {
+        warmup_steps: 4,
+        full_steps: 1,
+        predict_steps: 4,
+        correct_every: 4,
+        least_cosine: -1.0,
+        adaptive_phases: false,
     }
 }
 
@@ -103,21 +117,16 @@ fn methods_give_the_same_bits_again_and_after_an_interruption() {
             max_steps: 24,
             eval_steps: 12,
             ternary_accumulation: codec == CodecName::TopK,
-            prediction: Some(PredictionConfig {
-                warmup_steps: 4,
-                full_steps: 1,
-                predict_steps: 4,
-                correct_every: 4,
-                least_cosine: -1.0,
-                adaptive_phases: false,
-            }),
+            prediction: Some(often()),
             compression: Some(CompressionConfig { codec, ratio: 0.2, workers: 2 }),
             output_dir: plain.output_dir.join(format!("{codec:?}")),
             ..plain.clone()
         };
         let mut trainer = Trainer::open(config.clone()).unwrap();
         run(&mut trainer, 24);
-        assert!(trainer.backward_passes() < 24 * 4, "{}", trainer.backward_passes());
+        let passes = trainer.passes();
+        assert_eq!(passes.backward, 4 * (24 - passes.predicted_steps), "{passes:?}");
+        assert!(passes.predicted_steps > 0, "{passes:?}");
         assert!(trainer.history[1].training < trainer.history[0].training);
         let output_dir = plain.output_dir.join(format!("{codec:?} again"));
         let config = TrainConfig { output_dir, ..config };
@@ -131,6 +140,73 @@ fn methods_give_the_same_bits_again_and_after_an_interruption() {
         assert_eq!(second.history, trainer.history, "{codec:?}");
     }
     fs::remove_dir_all(plain.dataset.path.parent().unwrap()).unwrap();
+}
+
+/// Selection: every step has all its windows, those left out are counted, and the same bits come again,
+/// after an interruption and with prediction too.
+#[test]
+fn selected_windows_are_the_same_again_and_after_an_interruption() {
+    let plain = settings("selection", Target::Ternary);
+    for (name, prediction) in [("alone", None), ("predicted", Some(often()))] {
+        let config = TrainConfig {
+            max_steps: 16,
+            eval_steps: 8,
+            selection: Some(WindowSelectionConfig { power: 2.0, recent: 16, most_age: 4 }),
+            prediction,
+            output_dir: plain.output_dir.join(name),
+            ..plain.clone()
+        };
+        let mut trainer = Trainer::open(config.clone()).unwrap();
+        run(&mut trainer, 16);
+        let passes = trainer.passes();
+        assert_eq!(passes.backward, 3 * (16 - passes.predicted_steps), "{passes:?}");
+        assert_eq!(passes.predicted_steps > 0, name == "predicted", "{passes:?}");
+        // One of three, were it not that losses fall.
+        let judged = (passes.backward + passes.skipped) as f64;
+        assert!((0.1..0.4).contains(&(passes.backward as f64 / judged)), "{passes:?}");
+        assert!(passes.forward >= passes.backward && passes.forward <= trainer.drawn, "{passes:?}");
+        assert_eq!(trainer.history[1].passes, passes);
+
+        let config = TrainConfig { output_dir: plain.output_dir.join("again"), ..config };
+        let mut second = Trainer::open(config.clone()).unwrap();
+        run(&mut second, 11);
+        second.save().unwrap();
+        let mut second = Trainer::open(config.clone()).unwrap();
+        assert_eq!(second.step, 8);
+        run(&mut second, 16);
+        assert_eq!(second.values, trainer.values, "{name}");
+        assert_eq!(second.history, trainer.history, "{name}");
+        fs::remove_dir_all(&config.output_dir).unwrap();
+    }
+    fs::remove_dir_all(plain.dataset.path.parent().unwrap()).unwrap();
+}
+
+/// Windows without a difference are taken as they come.
+#[test]
+fn windows_that_are_alike_are_taken_as_they_come() {
+    let config = TrainConfig {
+        selection: Some(WindowSelectionConfig { power: 32.0, recent: 1, most_age: 1_000_000 }),
+        ..settings("alike", Target::Float)
+    };
+    let mut trainer = Trainer::open(config).unwrap();
+    trainer.train_step().unwrap();
+    assert_eq!((trainer.passes().backward, trainer.passes().skipped), (3, 300));
+    fs::remove_dir_all(trainer.config.dataset.path.parent().unwrap()).unwrap();
+}
+
+#[test]
+fn selection_out_of_range_is_named() {
+    let default = WindowSelectionConfig::default();
+    for (selection, name) in [
+        (WindowSelectionConfig { power: f32::NAN, ..default.clone() }, "selection.power"),
+        (WindowSelectionConfig { recent: 0, ..default.clone() }, "selection.recent"),
+        (WindowSelectionConfig { most_age: 1_000_001, ..default }, "selection.most_age"),
+    ] {
+        let config = TrainConfig { selection: Some(selection), ..settings("range", Target::Float) };
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.starts_with(name), "{error}");
+        fs::remove_dir_all(config.dataset.path.parent().unwrap()).unwrap();
+    }
 }
 
 #[test]
