@@ -6,7 +6,7 @@
 mod support;
 
 use std::fs;
-use support::{Folder, fail, succeed};
+use support::{Folder, command, fail, finished, succeed};
 
 /// A run of a second: a decoder of 7,000 weights on a text that repeats itself.
 fn settings(folder: &Folder, more: &str) -> String {
@@ -55,6 +55,38 @@ fn a_run_leaves_a_model_that_converts_and_runs_and_goes_on_where_it_ended() {
     let fine = kept.map(|l| format!("{l}\n")).collect::<String>() + &fine;
     let fine = succeed(["train", &folder.write("fine.yaml", fine)]);
     assert!(fine.contains("step 20: training "), "{fine}");
+}
+
+/// Processes with other numbers of threads leave the same bytes: the weights, to which sketches, sums of
+/// trits and predictions have led, and in the checkpoint the moments of the optimiser and what the workers
+/// have not sent.
+#[test]
+fn processes_with_other_threads_leave_the_same_bytes() {
+    let folder = Folder::new();
+    let methods = "gradient_accumulation_steps: 4\nternary_accumulation: true\n\
+         selection: { power: 2, recent: 32 }\n\
+         compression: { codec: two-phase, ratio: 0.2, workers: 2 }\n\
+         prediction: { warmup_steps: 4, full_steps: 2, predict_steps: 4, correct_every: 2, \
+         least_cosine: -1 }\n";
+    let leave = |threads: &str, seed: &str| {
+        let settings = settings(&folder, &format!("{methods}seed: {seed}\n"));
+        let mut command = command(["train", &settings]);
+        let run = finished(command.env("RAYON_NUM_THREADS", threads).output().unwrap());
+        assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+        let files = ["model.gguf", "checkpoint.bin", "log.csv", "loss.svg"];
+        let files = files.map(|name| fs::read(folder.path(&format!("out/{name}"))).unwrap());
+        fs::remove_dir_all(folder.path("out")).unwrap();
+        (run.out, files)
+    };
+    let (said, one) = leave("1", "1");
+    assert!(said.contains(" skipped; steps predicted: "), "{said}");
+    assert!(!said.contains("steps predicted: 0"), "{said}");
+    let (_, three) = leave("3", "1");
+    for (i, (one, three)) in one.iter().zip(&three).enumerate() {
+        assert!(one == three, "file {i}");
+    }
+    let (_, other) = leave("1", "2");
+    assert!(one.iter().zip(&other).all(|(one, other)| one != other), "the seed has no effect");
 }
 
 #[test]
