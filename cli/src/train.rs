@@ -31,7 +31,6 @@ The model does not depend on the number of threads. RAYON_NUM_THREADS=1 is faste
 gradient_accumulation_steps is at least the number of cores: micro-batches run side by side.")]
 pub(crate) struct TrainArgs {
     /// Settings (YAML)
-    #[arg(required_unless_present = "example")]
     config: Option<PathBuf>,
     /// Print a file of settings, explained
     #[arg(long, conflicts_with = "config")]
@@ -40,7 +39,12 @@ pub(crate) struct TrainArgs {
 
 /// Runs the command.
 pub(crate) fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<(), Error> {
-    let Some(path) = &args.config else { return Ok(write!(out, "{EXAMPLE}")?) };
+    if args.example {
+        return Ok(write!(out, "{EXAMPLE}")?);
+    }
+    let what =
+        "train: expected a file of settings; trilane train --example prints one to begin with";
+    let path = args.config.as_ref().ok_or_else(|| Error::Usage(what.into()))?;
     let yaml = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
     let config: TrainConfig =
         serde_saphyr::from_str(&yaml).map_err(|e| Error::file(path, first_line(&e.to_string())))?;

@@ -211,16 +211,7 @@ pub(crate) const STEPS: &[Step] = &[
         about: "lints, documentation and tests of what trains models",
         full: false,
         needs: &[],
-        work: Work::Commands(|| {
-            vec![
-                Invocation::new(
-                    "cargo clippy -p trilane-std --features candle --examples -- -D warnings",
-                ),
-                Invocation::new(
-                    "cargo test --profile tool -p trilane-std --features candle --examples --test train",
-                ),
-            ]
-        }),
+        work: Work::Commands(training),
     },
     Step {
         name: "benches",
@@ -282,6 +273,25 @@ fn clippy_simd() -> Vec<Invocation> {
 fn docs() -> Vec<Invocation> {
     vec![
         Invocation::new("cargo doc --workspace --lib --no-deps").set("RUSTDOCFLAGS", "-D warnings"),
+    ]
+}
+
+/// What needs a tensor library, which nothing else is built with.
+fn training() -> Vec<Invocation> {
+    let library = "-p trilane-std --features candle";
+    let test = |what: &str| Invocation::new(&format!("cargo test --profile tool {what}"));
+    vec![
+        Invocation::new(
+            "cargo clippy -p trilane-std -p trilane-cli --features trilane-std/candle,trilane-cli/train \
+             --all-targets -- -D warnings",
+        ),
+        // The documentation of the rest links to threads.
+        Invocation::new(&format!("cargo doc {library},parallel --lib --no-deps"))
+            .set("RUSTDOCFLAGS", "-D warnings"),
+        test(&format!("{library} --lib train::")),
+        test(&format!("{library} --examples --test train")),
+        test(&format!("{library} --doc train")),
+        test("-p trilane-cli --features train --test train"),
     ]
 }
 

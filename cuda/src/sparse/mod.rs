@@ -1,5 +1,5 @@
 //! Feed-forward blocks that compute only the neurons that matter: the device's form of
-//! [`Neurons`](trilane_core::nn::Neurons), with its bits.
+//! [`Neurons`], with its bits.
 //!
 //! Predictions, the choice of neurons and the number of those chosen stay on the device, so that a
 //! block can be recorded and replayed.
