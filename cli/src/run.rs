@@ -157,7 +157,6 @@ impl RunArgs {
             (self.interactive, "--interactive"),
             (self.lane.lane == Some(Lanes::Auto), "--lane auto"),
             (self.memory.is_asked(), "--memory"),
-            (self.sparse.is_asked(), "sparse feed-forward blocks"),
         ];
         match with.iter().find(|(asked, _)| *asked) {
             Some((_, what)) if self.device.device != DevicePreference::Cpu => Err(Error::Usage(
@@ -246,7 +245,8 @@ pub(crate) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Error> {
     {
         let generation = generate(&request, &mut on_device, &mut show)?;
         writeln!(out)?;
-        report(&generation, context, &format!("{computed}, {device}"));
+        let sparse = mode.map_or(String::new(), |name| format!(", {name}"));
+        report(&generation, context, &format!("{computed}, {device}{sparse}"));
         return Ok(());
     }
     let generation = generate(&request, &mut decoder, &mut show).map_err(|e| file.explain(e))?;
@@ -286,6 +286,10 @@ fn on_device<B: Backend>(
         Err(_) if !args.device.is_forced() => return Ok(None),
         Err(error) => return Err(error),
     };
+    if weights.header().sparse_rank.is_some() {
+        let set = on_device.set_feed_forward(weights, decoder.feed_forward_mode());
+        set.map_err(|e| crate::device::refused(&e))?;
+    }
     if args.device.is_forced() {
         return Ok(Some((on_device, name)));
     }

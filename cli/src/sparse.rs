@@ -38,15 +38,6 @@ pub(crate) struct SparseArgs {
     predictor: Option<PredictorKind>,
 }
 
-#[cfg(feature = "cuda")]
-impl SparseArgs {
-    /// Whether anything but dense blocks is asked for.
-    pub(crate) fn is_asked(&self) -> bool {
-        let shares = self.ffn_bytes.is_some() || self.ffn_lanes.is_some();
-        shares || self.predictor.is_some() || !matches!(self.active, Active::Dense)
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 enum Active {
     Auto,

@@ -2,6 +2,15 @@
 #include "activations.cuh"
 #include "math.cuh"
 
+// Σx/n, or Σx²/n, by a warp in the order of sixteen lanes.
+template <bool SQUARES>
+__device__ inline float mean(const float *x, int n) {
+    float sum = 0.0f;
+#pragma unroll 8
+    for (int i = threadIdx.x % LANES; i < n; i += LANES) sum += SQUARES ? x[i] * x[i] : x[i];
+    return add_lanes(sum) / float(n);
+}
+
 // x += delta, where there is one; y = x · r · gain, r = 1/√(Σx²/n + eps). Notes in `status` where
 // the mean square is not finite.
 __global__ void rms_norm(float *x, const float *delta, const float *gain, int n, float eps,
@@ -16,13 +25,10 @@ __global__ void rms_norm(float *x, const float *delta, const float *gain, int n,
         __syncthreads();
     }
     if (thread < 32) {
-        float sum = 0.0f;
-#pragma unroll 8
-        for (int i = thread % LANES; i < n; i += LANES) sum += x[i] * x[i];
-        const float mean = add_lanes(sum) / float(n);
+        const float square = mean<true>(x, n);
         if (thread == 0) {
-            root = 1.0f / sqrtf(mean + eps);
-            if (!is_finite(mean)) diverged(status + vector, layer);
+            root = 1.0f / sqrtf(square + eps);
+            if (!is_finite(square)) diverged(status + vector, layer);
         }
     }
     __syncthreads();
@@ -39,20 +45,14 @@ __global__ void layer_norm(const float *x, const float *gain, const float *bias,
     x += i64(vector) * n;
     y += i64(vector) * n;
     if (thread < 32) {
-        float sum = 0.0f;
-#pragma unroll 8
-        for (int i = thread % LANES; i < n; i += LANES) sum += x[i];
-        sum = add_lanes(sum);
-        if (thread == 0) shift = sum / float(n);
+        const float first = mean<false>(x, n);
+        if (thread == 0) shift = first;
     }
     __syncthreads();
     for (int i = thread; i < n; i += threads) y[i] = x[i] - shift;
     __syncthreads();
     if (thread < 32) {
-        float sum = 0.0f;
-#pragma unroll 8
-        for (int i = thread % LANES; i < n; i += LANES) sum += y[i] * y[i];
-        const float variance = add_lanes(sum) / float(n);
+        const float variance = mean<true>(y, n);
         if (thread == 0) {
             root = 1.0f / sqrtf(variance + eps);
             if (!is_finite(variance)) diverged(status + vector, layer);

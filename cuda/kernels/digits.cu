@@ -1,35 +1,18 @@
 // Products with matrices in digit planes, and their rows as floats.
 #include "digits.cuh"
 
-// Rows that a team takes together: they share the loads of the activations.
-constexpr int ROWS = 4;
-
-// y = W x for each vector of a batch. A team of `team` threads takes ROWS rows; its threads take
-// units, `team` apart.
+// y = W x for each vector of a batch. A team of `team` threads takes TOGETHER rows.
 template <int LANE, int GROUP>
 __global__ void lane_matvec(Planes w, int team, Activations x, float *y) {
-    const int units = w.units(), vector = blockIdx.y;
-    const i64 first = i64(blockIdx.x * blockDim.x + threadIdx.x) / team * ROWS;
+    const int vector = blockIdx.y;
+    const i64 first = i64(blockIdx.x * blockDim.x + threadIdx.x) / team * TOGETHER;
     x = x.of(vector, w.cols);
-    i64 sums[ROWS] = {};
-    for (int u = threadIdx.x % team; u < units; u += team) {
-        uint4 q[4];
+    // In place of a row past the end, the last: every thread takes part in what follows.
+    i64 rows[TOGETHER], sums[TOGETHER] = {};
+    for (int r = 0; r < TOGETHER; r += 1) rows[r] = min(first + r, i64(w.rows - 1));
+    add_units<LANE, GROUP>(w, team, x, rows, sums);
 #pragma unroll
-        for (int p = 0; p < 4; p += 1) {
-            const i8 *at = x.q + 256 * (u / 4) + 64 * p + 16 * (u % 4);
-            q[p] = *reinterpret_cast<const uint4 *>(at);
-        }
-        const i64 multiplier = x.multipliers[u];
-#pragma unroll
-        for (int r = 0; r < ROWS; r += 1) {
-            // In place of a row past the end, the last: every thread takes part in what follows.
-            const i64 row = min(first + r, i64(w.rows - 1));
-            const Unit<LANE> unit(w, row, u, units);
-            sums[r] += multiplier * unit_sum<LANE, GROUP>(w, unit, row, u, units, q, x.sums);
-        }
-    }
-#pragma unroll
-    for (int r = 0; r < ROWS; r += 1) {
+    for (int r = 0; r < TOGETHER; r += 1) {
         const i64 sum = team_sum(sums[r], team), row = first + r;
         if (threadIdx.x % team == 0 && row < w.rows) {
             y[i64(vector) * w.rows + row] = float(sum) * (w.row_scales[row] * *x.step);

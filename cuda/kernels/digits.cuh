@@ -114,3 +114,27 @@ __device__ inline int unit_sum(const Planes &w, const Unit<LANE> &unit, i64 row,
     if (GROUP == 64) return int(__ldg(w.group_scales + at)) * (low + high);
     return low + high;
 }
+
+// Rows that a team of threads takes together: they share the loads of the activations.
+constexpr int TOGETHER = 4;
+
+// Adds to each sum Σ multiplier · (sum of a unit) over the units of a thread, which are `team` apart.
+template <int LANE, int GROUP>
+__device__ inline void add_units(const Planes &w, int team, const Activations &x,
+                                 const i64 (&rows)[TOGETHER], i64 (&sums)[TOGETHER]) {
+    const int units = w.units();
+    for (int u = threadIdx.x % team; u < units; u += team) {
+        uint4 q[4];
+#pragma unroll
+        for (int p = 0; p < 4; p += 1) {
+            const i8 *at = x.q + 256 * (u / 4) + 64 * p + 16 * (u % 4);
+            q[p] = *reinterpret_cast<const uint4 *>(at);
+        }
+        const i64 multiplier = x.multipliers[u];
+#pragma unroll
+        for (int r = 0; r < TOGETHER; r += 1) {
+            const Unit<LANE> unit(w, rows[r], u, units);
+            sums[r] += multiplier * unit_sum<LANE, GROUP>(w, unit, rows[r], u, units, q, x.sums);
+        }
+    }
+}

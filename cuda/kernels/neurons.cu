@@ -3,41 +3,24 @@
 #include "math.cuh"
 #include "neurons.cuh"
 
-// Rows that a team takes together.
-constexpr int ROWS = 4;
-
 // y = the products of listed rows with the vector: the sums of what LANE reads, and those that are
 // known of what is below. `sums` keeps the integers, by neuron.
 template <int LANE, int GROUP>
 __global__ void neuron_products(Planes w, int team, Activations x, List list, const i64 *known,
                                 i64 *sums, float *y) {
-    const int units = w.units(), vector = blockIdx.y, count = list.count(vector);
+    const int vector = blockIdx.y, count = list.count(vector);
     const int thread = blockIdx.x * blockDim.x + threadIdx.x;
     // A warp goes on together.
-    if (thread / 32 * 32 / team * ROWS >= count) return;
-    const int first = thread / team * ROWS;
+    if (thread / 32 * 32 / team * TOGETHER >= count) return;
+    const int first = thread / team * TOGETHER;
     const i64 start = list.start(vector);
     x = x.of(vector, w.cols);
-    u32 rows[ROWS];
-    i64 totals[ROWS] = {};
     // In place of a row past the end, the last: every thread takes part in what follows.
-    for (int r = 0; r < ROWS; r += 1) rows[r] = list.row(start, min(first + r, count - 1));
-    for (int u = threadIdx.x % team; u < units; u += team) {
-        uint4 q[4];
+    i64 rows[TOGETHER], totals[TOGETHER] = {};
+    for (int r = 0; r < TOGETHER; r += 1) rows[r] = list.row(start, min(first + r, count - 1));
+    add_units<LANE, GROUP>(w, team, x, rows, totals);
 #pragma unroll
-        for (int p = 0; p < 4; p += 1) {
-            const i8 *at = x.q + 256 * (u / 4) + 64 * p + 16 * (u % 4);
-            q[p] = *reinterpret_cast<const uint4 *>(at);
-        }
-        const i64 multiplier = x.multipliers[u];
-#pragma unroll
-        for (int r = 0; r < ROWS; r += 1) {
-            const Unit<LANE> unit(w, rows[r], u, units);
-            totals[r] += multiplier * unit_sum<LANE, GROUP>(w, unit, rows[r], u, units, q, x.sums);
-        }
-    }
-#pragma unroll
-    for (int r = 0; r < ROWS; r += 1) {
+    for (int r = 0; r < TOGETHER; r += 1) {
         i64 sum = team_sum(totals[r], team);
         if (threadIdx.x % team != 0 || first + r >= count) continue;
         const i64 neuron = i64(vector) * list.neurons + rows[r];

@@ -70,7 +70,8 @@ __device__ inline u64 greatest_logit(const Logits &logits, int n) {
 }
 
 // tokens = the lowest token of the greatest logit.
-__global__ void sample_greedy(const float *logits, int n, u32 *tokens, int *status, int layer) {
+__global__ void __launch_bounds__(1024)
+    sample_greedy(const float *logits, int n, u32 *tokens, int *status, int layer) {
     const int vector = blockIdx.x;
     const u64 best = greatest_logit({logits + i64(vector) * n}, n);
     if (threadIdx.x != 0) return;
@@ -91,8 +92,9 @@ __device__ inline u64 random_number(u64 seed, u64 counter) {
 
 // tokens = a token drawn: top-k, top-p, min-p, temperature, draw. `state` has a seed and how many
 // numbers were drawn, for each sequence.
-__global__ void sample_drawn(const float *logits, int n, Sampling how, u64 *state, u32 *tokens,
-                             int *status, int layer) {
+__global__ void __launch_bounds__(1024)
+    sample_drawn(const float *logits, int n, Sampling how, u64 *state, u32 *tokens, int *status,
+                 int layer) {
     // What is ascending is greater logits first, then lower tokens.
     __shared__ u64 candidates[CANDIDATES];
     const int vector = blockIdx.x, thread = threadIdx.x;

@@ -63,7 +63,8 @@ __device__ inline float affordable(const Magnitudes &keys, int n, const Choice &
 }
 
 // rows = the chosen neurons, list after list, each ascending; counts = how many in each.
-__global__ void select_neurons(const float *scores, int n, Choice choice, u32 *rows, int *counts) {
+__global__ void __launch_bounds__(1024)
+    select_neurons(const float *scores, int n, Choice choice, u32 *rows, int *counts) {
     const int vector = blockIdx.x;
     const Magnitudes keys{scores + i64(vector) * n};
     rows += i64(vector) * n;

@@ -9,9 +9,10 @@ use crate::buffer::Buffer;
 use crate::device::Device;
 use crate::error::{CudaError, counted, same_len};
 use crate::pinned::Pinned;
+use crate::sparse::SparseBuffers;
 use crate::stream::{Graph, Stream};
 use trilane_core::lane::PrecisionLane;
-use trilane_core::model::{Digest, Header, VERIFY_TOKENS, Weights, verify_token};
+use trilane_core::model::{Digest, FeedForwardMode, Header, VERIFY_TOKENS, Weights, verify_token};
 use weights::DeviceWeights;
 
 /// Called after each layer with its index and the output of every sequence, and after the last one
@@ -55,6 +56,8 @@ struct State {
     attended: Buffer<f32>,
     gate: Buffer<f32>,
     up: Buffer<f32>,
+    /// For blocks stored by neuron.
+    sparse: Option<SparseBuffers>,
     logits: Buffer<f32>,
 }
 
@@ -64,6 +67,7 @@ impl State {
         header: &Header,
         capacity: usize,
         sequences: usize,
+        sparse: Option<SparseBuffers>,
     ) -> Result<Self, CudaError> {
         let floats = |len: usize| Buffer::zeros(stream, sequences * len);
         let (shape, base) = (header.attention, header.rope_base);
@@ -84,6 +88,7 @@ impl State {
             attended: floats(header.query_len())?,
             gate: floats(header.hidden)?,
             up: floats(header.hidden)?,
+            sparse,
             logits: floats(header.vocabulary)?,
         })
     }
@@ -108,9 +113,11 @@ impl Decoder {
         }
         counted("values of a layer", sequences.saturating_mul(header.longest_input()))?;
         counted("logits", sequences.saturating_mul(header.vocabulary))?;
+        let weights = DeviceWeights::upload(&stream, weights)?;
+        let sparse = weights.sparse_buffers(&stream, sequences)?;
         Ok(Self {
-            weights: DeviceWeights::upload(&stream, weights)?,
-            state: State::new(&stream, &header, capacity, sequences)?,
+            weights,
+            state: State::new(&stream, &header, capacity, sequences, sparse)?,
             positions: vec![0; sequences],
             logits: Pinned::zeros(device, sequences * header.vocabulary)?,
             graphs: [const { None }; 5],
@@ -150,6 +157,23 @@ impl Decoder {
         if let Some(position) = self.positions.get_mut(sequence) {
             *position = len.min(*position);
         }
+    }
+
+    /// Runs the feed-forward blocks in another mode from now on, where they are stored by neuron; at
+    /// first they are dense. `weights` are those that the decoder was made from.
+    ///
+    /// # Errors
+    /// [`CudaError::Unsupported`] for a mode that the file does not provide for (see
+    /// [`Weights::check_feed_forward`]), [`CudaError::Memory`].
+    pub fn set_feed_forward(
+        &mut self,
+        weights: &Weights<'_, '_>,
+        mode: FeedForwardMode,
+    ) -> Result<(), CudaError> {
+        self.weights.set_feed_forward(&self.stream, weights, mode)?;
+        // What was recorded is the mode before.
+        self.graphs = [const { None }; 5];
+        Ok(())
     }
 
     /// Takes a token of each sequence, or none, and gives the logits of the next, sequence by

@@ -150,6 +150,11 @@ impl<'a, 'm, B: Backend> Decoder<'a, 'm, B> {
         Ok(())
     }
 
+    /// The mode that the feed-forward blocks run in.
+    pub fn feed_forward_mode(&self) -> FeedForwardMode {
+        self.mode
+    }
+
     /// What the feed-forward blocks stored by neuron have read so far, over all layers and tokens.
     pub fn feed_forward_reads(&self) -> SparseReads {
         self.reads

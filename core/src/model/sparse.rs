@@ -282,7 +282,22 @@ pub struct SparseLayer<'m> {
     sparse: Sparse<'m>,
 }
 
-impl SparseLayer<'_> {
+impl<'m> SparseLayer<'m> {
+    /// The block as a decoder that asks such a predictor runs it.
+    pub fn neurons(&self, kind: PredictorKind) -> Neurons<'m> {
+        Neurons { importance: self.sparse.importance(kind), ..self.neurons }
+    }
+
+    /// What a mode selects in this layer: of magnitudes a threshold in place of a share.
+    pub fn config(&self, mode: FeedForwardMode) -> SparsityConfig {
+        self.sparse.config(mode)
+    }
+
+    /// The low-rank predictor, where the file holds one.
+    pub fn low_rank(&self) -> Option<LowRank<'m>> {
+        self.sparse.low_rank
+    }
+
     /// What the magnitude of a hidden value is multiplied with for what it adds to the output: one
     /// value for each neuron, or none where it is the same for all.
     pub fn importance(&self) -> &[f32] {
@@ -307,13 +322,20 @@ impl SparseLayer<'_> {
         y: &mut [f32],
     ) -> Result<SparseReads, LinearError> {
         let (predictor, config) = (self.sparse.predictor(mode.predictor), self.sparse.config(mode));
-        let importance = self.sparse.importance(mode.predictor);
-        let neurons = Neurons { importance, ..self.neurons };
+        let neurons = self.neurons(mode.predictor);
         neurons.forward(backend, pool, lane, predictor, config, x, integers, scratch, y)
     }
 }
 
 impl<'m> Weights<'_, 'm> {
+    /// Checks that a decoder of these weights can run its feed-forward blocks in a mode.
+    ///
+    /// # Errors
+    /// As [`Decoder::set_feed_forward`](super::Decoder::set_feed_forward).
+    pub fn check_feed_forward(&self, mode: FeedForwardMode) -> Result<(), ModelError> {
+        check(self, mode)
+    }
+
     /// The feed-forward block of a layer, where the file stores it by neuron.
     pub fn sparse_layer(&self, layer: usize) -> Option<SparseLayer<'m>> {
         self.layers.get(layer)?.by_neuron(self.header().activation)

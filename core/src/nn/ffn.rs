@@ -24,6 +24,10 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// Every function.
+    pub const ALL: [Self; 6] =
+        [Self::Identity, Self::Relu, Self::Relu2, Self::Gelu, Self::GeluErf, Self::Silu];
+
     /// The function of a name in a file: "identity", "relu", "relu2", "gelu" or "silu".
     pub fn named(name: &str) -> Option<Self> {
         match name {

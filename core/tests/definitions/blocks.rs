@@ -44,15 +44,6 @@ fn function(activation: Activation, x: f64) -> f64 {
     }
 }
 
-const ACTIVATIONS: [Activation; 6] = [
-    Activation::Identity,
-    Activation::Relu,
-    Activation::Relu2,
-    Activation::Gelu,
-    Activation::GeluErf,
-    Activation::Silu,
-];
-
 /// Weights and inputs are at most 1 in magnitude, so hidden values are at most 36 and results at
 /// most 721: 10⁻³ is many times the roundings of some thirty operations on such numbers.
 #[test]
@@ -62,7 +53,7 @@ fn a_plain_block_is_its_formula() {
     let (b1, b2, x) = (random.floats(HIDDEN), random.floats(DIM), random.floats(DIM));
     let up = Linear::blocks(TensorType::F32, HIDDEN, DIM, bytes(&w1)).unwrap();
     let down = Linear::blocks(TensorType::F32, DIM, HIDDEN, bytes(&w2)).unwrap();
-    for activation in ACTIVATIONS {
+    for activation in Activation::ALL {
         for biases in [true, false] {
             let block = FeedForward::Plain {
                 up: &up,
@@ -104,7 +95,7 @@ fn a_gated_block_is_its_formula() {
     let up = Linear::blocks(TensorType::F32, HIDDEN, DIM, bytes(&w2)).unwrap();
     let down = Linear::blocks(TensorType::F32, DIM, HIDDEN, bytes(&w3)).unwrap();
     let wide: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
-    for activation in ACTIVATIONS {
+    for activation in Activation::ALL {
         let block = FeedForward::Gated { activation, gate: &gate, up: &up, down: &down };
         let pairs = product(&w1, &wide).into_iter().zip(product(&w2, &wide));
         let hidden: Vec<f64> = pairs.map(|(g, u)| function(activation, g) * u).collect();

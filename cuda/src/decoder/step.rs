@@ -1,6 +1,6 @@
 //! The launches of one step.
 
-use super::weights::{DeviceLayer, DeviceWeights};
+use super::weights::{ByNeuron, DeviceLayer, DeviceWeights, FeedForward};
 use super::{Observer, State};
 use crate::activations::{add, check_finite, gate, rms_norm};
 use crate::error::CudaError;
@@ -101,7 +101,7 @@ impl Run<'_> {
         self.project(&layer.output, attended, integers, status, delta)
     }
 
-    /// `delta = W_down · (act(W_gate n) · W_up n)`.
+    /// `delta = W_down · (act(W_gate n) · W_up n)`, of all neurons or of those that matter.
     fn feed_forward(
         &self,
         layer: &DeviceLayer,
@@ -109,14 +109,28 @@ impl Run<'_> {
         state: &mut State,
     ) -> Result<(), CudaError> {
         let (stream, lane) = (self.stream, self.lane);
-        let State { integers, status, normed, delta, gate: gates, up, .. } = state;
-        if layer.gate.takes_integers() || layer.up.takes_integers() {
+        let State { integers, status, normed, delta, gate: gates, up, sparse, .. } = state;
+        let [first, second, down] = match (&layer.ffn, sparse) {
+            (FeedForward::Dense(matrices), _) => &**matrices,
+            (FeedForward::ByNeuron(own), Some(scratch)) => {
+                integers.quantize(stream, normed, header.dim, status, self.index)?;
+                let ByNeuron { block, predictor, config } = &**own;
+                let (x, layer) = (&*integers, self.index);
+                return block
+                    .forward(stream, lane, predictor, *config, x, scratch, delta, status, layer);
+            }
+            (FeedForward::ByNeuron(_), None) => {
+                let what = format!("layer {}, without memory for its neurons", self.index);
+                return Err(CudaError::Unsupported { what });
+            }
+        };
+        if first.takes_integers() || second.takes_integers() {
             integers.quantize(stream, normed, header.dim, status, self.index)?;
         }
-        layer.gate.multiply(stream, lane, normed, integers, gates)?;
-        layer.up.multiply(stream, lane, normed, integers, up)?;
+        first.multiply(stream, lane, normed, integers, gates)?;
+        second.multiply(stream, lane, normed, integers, up)?;
         gate(stream, header.activation, gates, up)?;
-        self.project(&layer.down, gates, integers, status, delta)
+        self.project(down, gates, integers, status, delta)
     }
 
     /// `y = W x`, where no other matrix takes `x`.

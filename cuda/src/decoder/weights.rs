@@ -3,10 +3,13 @@
 use crate::buffer::Buffer;
 use crate::error::CudaError;
 use crate::matrix::Matrix;
+use crate::sparse::{LowRankMap, SparseBlock, SparseBuffers, SparsePredictor};
 use crate::stream::Stream;
 use trilane_core::lane::PrecisionLane;
-use trilane_core::model::{Architecture, TensorName, Weights};
-use trilane_core::nn::Linear;
+use trilane_core::model::{
+    Architecture, FeedForwardMode, ModelError, PredictorKind, SparseLayer, TensorName, Weights,
+};
+use trilane_core::nn::{Linear, SparsityConfig};
 
 /// The weights of a layer.
 #[derive(Debug)]
@@ -17,9 +20,55 @@ pub(super) struct DeviceLayer {
     pub(super) v: Matrix,
     pub(super) output: Matrix,
     pub(super) ffn_norm: Buffer<f32>,
-    pub(super) gate: Matrix,
-    pub(super) up: Matrix,
-    pub(super) down: Matrix,
+    pub(super) ffn: FeedForward,
+}
+
+/// The weights of a feed-forward block.
+#[derive(Debug)]
+pub(super) enum FeedForward {
+    Dense(Box<[Matrix; 3]>),
+    ByNeuron(Box<ByNeuron>),
+}
+
+/// A block stored by neuron, and how it is run.
+#[derive(Debug)]
+pub(super) struct ByNeuron {
+    pub(super) block: SparseBlock,
+    pub(super) predictor: SparsePredictor,
+    pub(super) config: SparsityConfig,
+}
+
+impl ByNeuron {
+    fn upload(stream: &Stream, layer: &SparseLayer<'_>) -> Result<Self, CudaError> {
+        let FeedForwardMode { predictor, config } = FeedForwardMode::DENSE;
+        Ok(Self {
+            block: SparseBlock::upload(stream, &layer.neurons(predictor))?,
+            predictor: SparsePredictor::Tier0 { gate_only: false },
+            config,
+        })
+    }
+
+    /// Runs the block in another mode from now on.
+    fn set(
+        &mut self,
+        stream: &Stream,
+        layer: &SparseLayer<'_>,
+        mode: FeedForwardMode,
+    ) -> Result<(), CudaError> {
+        let neurons = layer.neurons(mode.predictor);
+        let predictor = match (mode.predictor, layer.low_rank()) {
+            (PredictorKind::LowRank, Some(map)) => {
+                LowRankMap::upload(stream, &map, neurons.hidden())?
+            }
+            (PredictorKind::Tier0Gate, _) => SparsePredictor::Tier0 { gate_only: true },
+            (PredictorKind::FullGate, _) => SparsePredictor::FullGate,
+            (PredictorKind::Magnitude, _) => SparsePredictor::Magnitude,
+            _ => SparsePredictor::Tier0 { gate_only: false },
+        };
+        self.block.set_importance(stream, neurons.importance)?;
+        (self.predictor, self.config) = (predictor, layer.config(mode));
+        Ok(())
+    }
 }
 
 /// The weights of a decoder.
@@ -41,9 +90,6 @@ impl DeviceWeights {
         let unsupported = |what: &str| CudaError::Unsupported { what: what.into() };
         if header.architecture != Architecture::Llama {
             return Err(unsupported("blocks of short convolutions"));
-        }
-        if header.sparse_rank.is_some() {
-            return Err(unsupported("feed-forward blocks stored by neuron"));
         }
         let find = |name: TensorName| {
             let mut linears = weights.linears();
@@ -68,9 +114,16 @@ impl DeviceWeights {
                 v: part("attn_v")?,
                 output: part("attn_output")?,
                 ffn_norm: Buffer::from_host(stream, layer.ffn_norm())?,
-                gate: part("ffn_gate")?,
-                up: part("ffn_up")?,
-                down: part("ffn_down")?,
+                ffn: match weights.sparse_layer(index) {
+                    Some(layer) => {
+                        FeedForward::ByNeuron(Box::new(ByNeuron::upload(stream, &layer)?))
+                    }
+                    None => FeedForward::Dense(Box::new([
+                        part("ffn_gate")?,
+                        part("ffn_up")?,
+                        part("ffn_down")?,
+                    ])),
+                },
             })
         });
         let layers = layers.collect::<Result<_, CudaError>>()?;
@@ -84,6 +137,38 @@ impl DeviceWeights {
             output: if shared { None } else { Some(upload(output)?) },
             lanes: PrecisionLane::ALL.map(|lane| weights.check_lane(lane).is_ok()),
         })
+    }
+
+    /// Runs the feed-forward blocks in another mode from now on.
+    pub(super) fn set_feed_forward(
+        &mut self,
+        stream: &Stream,
+        weights: &Weights<'_, '_>,
+        mode: FeedForwardMode,
+    ) -> Result<(), CudaError> {
+        let unsupported = |e: ModelError| CudaError::Unsupported { what: e.to_string() };
+        weights.check_feed_forward(mode).map_err(unsupported)?;
+        for (index, layer) in self.layers.iter_mut().enumerate() {
+            if let (FeedForward::ByNeuron(own), Some(layer)) =
+                (&mut layer.ffn, weights.sparse_layer(index))
+            {
+                own.set(stream, &layer, mode)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Memory for the blocks that are stored by neuron, if there are any.
+    pub(super) fn sparse_buffers(
+        &self,
+        stream: &Stream,
+        sequences: usize,
+    ) -> Result<Option<SparseBuffers>, CudaError> {
+        let blocks = self.layers.iter().filter_map(|layer| match &layer.ffn {
+            FeedForward::ByNeuron(own) => Some(&own.block),
+            FeedForward::Dense(_) => None,
+        });
+        blocks.take(1).map(|block| SparseBuffers::new(stream, block, sequences)).next().transpose()
     }
 
     /// The output matrix.

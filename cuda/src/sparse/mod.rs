@@ -200,6 +200,18 @@ impl SparseBlock {
         })
     }
 
+    /// Multiplies scores by other numbers from now on, one for each neuron, or by none.
+    ///
+    /// # Errors
+    /// [`CudaError::Shape`] for another number of them, [`CudaError::Memory`].
+    pub fn set_importance(&mut self, stream: &Stream, importance: &[f32]) -> Result<(), CudaError> {
+        if !importance.is_empty() {
+            same_len(self.gate.rows(), importance.len())?;
+        }
+        self.importance = floats(stream, importance)?;
+        Ok(())
+    }
+
     /// Computes the block on a batch of vectors, at `lane` at most, with the bits of
     /// [`Neurons::forward`].
     ///

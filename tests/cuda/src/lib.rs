@@ -7,9 +7,11 @@
 
 mod packed;
 mod random;
+mod sparse;
 
 pub use packed::Packed;
 pub use random::{bits, float, random};
+pub use sparse::sparse_block;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};

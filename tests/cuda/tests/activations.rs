@@ -11,15 +11,6 @@ use trilane_cuda::activations::{
 use trilane_cuda::{Buffer, CudaError, Stream};
 use trilane_cuda_tests::{Order, bits, device, float, random};
 
-const FUNCTIONS: [Activation; 6] = [
-    Activation::Identity,
-    Activation::Relu,
-    Activation::Relu2,
-    Activation::Gelu,
-    Activation::GeluErf,
-    Activation::Silu,
-];
-
 fn stream(descending: bool) -> Stream {
     device(if descending { Order::Descending } else { Order::Ascending }).stream().unwrap()
 }
@@ -74,7 +65,7 @@ proptest! {
     fn gates(n in 1usize..700, descending: bool, mut seed: u64) {
         let stream = stream(descending);
         let (x, up): (Vec<f32>, Vec<f32>) = (0..n).map(|_| (wide(&mut seed), wide(&mut seed))).unzip();
-        for function in FUNCTIONS {
+        for function in Activation::ALL {
             let mut found = Buffer::from_host(&stream, &x).unwrap();
             gate(&stream, function, &mut found, &Buffer::from_host(&stream, &up).unwrap()).unwrap();
             let mut expected = x.clone();

@@ -6,26 +6,15 @@
 use proptest::prelude::*;
 use trilane_core::digits::Group;
 use trilane_core::error::ShapeError;
-use trilane_core::kernel::{Scalar, Serial};
+use trilane_core::kernel::Scalar;
 use trilane_core::lane::PrecisionLane;
 use trilane_core::nn::{
-    Activation, FullGate, LowRank, Magnitude, Neurons, Predictor, Selection, SparseScratch,
-    SparsityConfig, Tier0,
+    Activation, FullGate, LowRank, Magnitude, Neurons, Predictor, Selection, SparsityConfig, Tier0,
 };
-use trilane_core::quant::{ActivationsBuf, activation_lens};
 use trilane_cuda::activations::{Activations, Status};
 use trilane_cuda::sparse::{LowRankMap, SparseBlock, SparseBuffers, SparsePredictor};
 use trilane_cuda::{Buffer, CudaError, Stream};
-use trilane_cuda_tests::{Order, Packed, bits, device, float, random};
-
-const FUNCTIONS: [Activation; 6] = [
-    Activation::Identity,
-    Activation::Relu,
-    Activation::Relu2,
-    Activation::Gelu,
-    Activation::GeluErf,
-    Activation::Silu,
-];
+use trilane_cuda_tests::{Order, Packed, bits, device, float, random, sparse_block};
 
 /// The matrices and vectors of a block.
 struct Parts {
@@ -54,7 +43,7 @@ impl Parts {
             down: Packed::new(hidden, outputs, groups[0], ternary, seed),
             biases,
             importance,
-            activation: FUNCTIONS[random(seed) as usize % 6],
+            activation: Activation::ALL[random(seed) as usize % 6],
             gated: random(seed).is_multiple_of(2),
         }
     }
@@ -70,33 +59,6 @@ impl Parts {
             importance: &self.importance,
         }
     }
-}
-
-fn expected(
-    block: &Neurons<'_>,
-    lane: PrecisionLane,
-    predictor: &dyn Predictor<Scalar>,
-    config: SparsityConfig,
-    x: &[f32],
-) -> (Vec<f32>, [usize; 3]) {
-    let (q, multipliers, sums) = activation_lens(x.len());
-    let (mut q, mut multipliers, mut sums) = (vec![0; q], vec![0; multipliers], vec![0; sums]);
-    let mut buf = ActivationsBuf::new(&mut q, &mut multipliers, &mut sums);
-    let n = block.hidden();
-    let mut scratch = SparseScratch {
-        scores: &mut vec![0.0; n],
-        first: &mut vec![0.0; n],
-        second: &mut vec![0.0; n],
-        gate_sums: &mut vec![0; n],
-        up_sums: &mut vec![0; n],
-        rows: &mut vec![0; n],
-        q: &mut vec![0; n],
-    };
-    let mut y = vec![0.0; block.outputs()];
-    let reads = block
-        .forward(Scalar, &Serial, lane, predictor, config, x, &mut buf, &mut scratch, &mut y)
-        .unwrap();
-    (y, reads.computed)
 }
 
 /// The device's memory for a block and a batch.
@@ -200,7 +162,7 @@ proptest! {
             device.forward(lane, predictor, config).unwrap();
             device.status.take(&device.stream).unwrap();
             let (y, computed): (Vec<_>, Vec<_>) =
-                x.chunks(dim).map(|x| expected(&block, lane, *specified, config, x)).unzip();
+                x.chunks(dim).map(|x| sparse_block(&block, Scalar, lane, *specified, config, x).unwrap()).unzip();
             let chosen = device.scratch.computed(&device.stream).unwrap();
             prop_assert_eq!(chosen, computed, "{:?}, {:?}", predictor, selection);
             let found = device.y.to_vec(&device.stream).unwrap();
@@ -226,7 +188,8 @@ fn ties_are_taken_in_order() {
             let config = config(selection);
             device.forward(PrecisionLane::Bit7, &SparsePredictor::Magnitude, config).unwrap();
             let magnitude = Magnitude { quantiles: &[1.0, 0.0] };
-            let (y, computed) = expected(&block, PrecisionLane::Bit7, &magnitude, config, &x);
+            let (y, computed) =
+                sparse_block(&block, Scalar, PrecisionLane::Bit7, &magnitude, config, &x).unwrap();
             assert_eq!(device.scratch.computed(&device.stream).unwrap(), [computed]);
             assert_eq!(bits(&device.y.to_vec(&device.stream).unwrap()), bits(&y), "{selection:?}");
         }

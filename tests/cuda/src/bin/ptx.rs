@@ -1,7 +1,8 @@
 //! Compiles every kernel with NVRTC, which needs no device, and looks at what comes out: `ptx`, or
 //! `ptx FOLDER` to keep it, for `ptxas -v` and its like.
 //!
-//! No float may be multiplied and added in one step, and every kernel has to be there.
+//! No float may be multiplied and added in one step, no array in shared memory may be larger than a
+//! block has without asking for more, and every kernel has to be there.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -24,6 +25,9 @@ const FORBIDDEN: [&str; 9] = [
     "ex2.approx",
     ".ftz",
 ];
+
+/// Bytes of shared memory that every block has.
+const SHARED: usize = 48 << 10;
 
 fn main() -> ExitCode {
     let folder = std::env::args_os().nth(1);
@@ -56,6 +60,16 @@ fn check(
     for (number, line) in ptx.text.lines().enumerate() {
         if let Some(found) = FORBIDDEN.iter().find(|forbidden| line.contains(*forbidden)) {
             return Err(wrong(format!("{found} in line {} of the PTX: {line}", number + 1)));
+        }
+    }
+    let declared = ptx.text.lines().filter(|line| line.trim_start().starts_with(".shared"));
+    for line in declared {
+        let size = line.rsplit_once('[').and_then(|(_, rest)| rest.split_once(']'));
+        let bytes = size.and_then(|(size, _)| size.parse::<usize>().ok()).unwrap_or(0);
+        if bytes > SHARED {
+            return Err(wrong(format!(
+                "{bytes} bytes of shared memory, {SHARED} are there: {line}"
+            )));
         }
     }
     for (name, lowered) in &ptx.names {

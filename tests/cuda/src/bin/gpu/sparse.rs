@@ -4,17 +4,14 @@ use crate::Sizes;
 use crate::figures::seconds;
 use std::error::Error;
 use trilane_core::digits::Group;
-use trilane_core::kernel::Serial;
 use trilane_core::lane::PrecisionLane;
-use trilane_core::nn::Predictor;
 use trilane_core::nn::{
-    Activation, FullGate, Neurons, Selection, SparseScratch, SparsityConfig, Tier0,
+    Activation, FullGate, Neurons, Predictor, Selection, SparsityConfig, Tier0,
 };
-use trilane_core::quant::{ActivationsBuf, activation_lens};
 use trilane_cuda::activations::{Activations, Status};
 use trilane_cuda::sparse::{SparseBlock, SparseBuffers, SparsePredictor};
 use trilane_cuda::{Buffer, Stream};
-use trilane_cuda_tests::{Packed, bits, float};
+use trilane_cuda_tests::{Packed, bits, float, sparse_block};
 use trilane_std::level;
 
 /// Compares both with this processor, and times them.
@@ -58,36 +55,11 @@ pub(crate) fn check_and_time(
             on_device.forward(stream, lane, &there, config, x, &mut scratch, y, &mut status, 0)
         })?;
         status.take(stream)?;
-        if bits(&y.to_vec(stream)?) != bits(&expected(&block, lane, here, config, &x)?) {
+        let (expected, _) = sparse_block(&block, level::detect(), lane, here, config, &x)?;
+        if bits(&y.to_vec(stream)?) != bits(&expected) {
             return Err(format!("sparse feed-forward, {name}: differs").into());
         }
         println!("| {name} | {:.1} µs |", 1e6 * time);
     }
     Ok(())
-}
-
-fn expected(
-    block: &Neurons<'_>,
-    lane: PrecisionLane,
-    predictor: &dyn Predictor<trilane_core::kernel::Level>,
-    config: SparsityConfig,
-    x: &[f32],
-) -> Result<Vec<f32>, Box<dyn Error>> {
-    let (q, multipliers, sums) = activation_lens(x.len());
-    let (mut q, mut multipliers, mut sums) = (vec![0; q], vec![0; multipliers], vec![0; sums]);
-    let mut buf = ActivationsBuf::new(&mut q, &mut multipliers, &mut sums);
-    let n = block.hidden();
-    let mut scratch = SparseScratch {
-        scores: &mut vec![0.0; n],
-        first: &mut vec![0.0; n],
-        second: &mut vec![0.0; n],
-        gate_sums: &mut vec![0; n],
-        up_sums: &mut vec![0; n],
-        rows: &mut vec![0; n],
-        q: &mut vec![0; n],
-    };
-    let mut y = vec![0.0; block.outputs()];
-    let level = level::detect();
-    block.forward(level, &Serial, lane, predictor, config, x, &mut buf, &mut scratch, &mut y)?;
-    Ok(y)
 }
