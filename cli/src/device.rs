@@ -20,7 +20,7 @@ pub(crate) struct DeviceArgs {
 impl DeviceArgs {
     /// The device, where one is wanted.
     pub(crate) fn open(&self) -> Result<Option<Device>, Error> {
-        self.device.open().map_err(|e| refused(&e))
+        Device::preferred(self.device).map_err(|e| refused(&e))
     }
 
     /// Whether the processor is not an answer.

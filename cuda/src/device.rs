@@ -5,6 +5,7 @@ use crate::error::CudaError;
 use crate::stream::Stream;
 use crate::{Cuda, kernels};
 use std::sync::Arc;
+use trilane_std::device::DevicePreference;
 
 /// A device that kernels run on. Clones are the same device.
 #[derive(Clone, Debug)]
@@ -20,6 +21,25 @@ impl Device {
     /// such device.
     pub fn open(ordinal: usize) -> Result<Self, CudaError> {
         Ok(Self::with_driver(Cuda::open(ordinal)?))
+    }
+
+    /// The device that is preferred, where that is one: for [`DevicePreference::Auto`] the first, if
+    /// there is one. Which is faster, it or the processor, [`seconds_per_token`] measures.
+    ///
+    /// [`seconds_per_token`]: crate::seconds_per_token
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open), but for `Auto` not that there is no driver or no device.
+    pub fn preferred(preference: DevicePreference) -> Result<Option<Self>, CudaError> {
+        match preference {
+            DevicePreference::Cpu => Ok(None),
+            DevicePreference::Cuda(ordinal) => Self::open(ordinal).map(Some),
+            DevicePreference::Auto => match Self::open(0) {
+                Ok(device) => Ok(Some(device)),
+                Err(CudaError::NoDriver | CudaError::NoDevice) => Ok(None),
+                Err(error) => Err(error),
+            },
+        }
     }
 
     /// A device that the caller's driver runs.

@@ -45,8 +45,9 @@ pub use error::CudaError;
 pub use generation::generate_batch;
 pub use matrix::Matrix;
 pub use pinned::Pinned;
-pub use preference::{DevicePreference, seconds_per_token};
+pub use preference::seconds_per_token;
 pub use stream::{Graph, Stream};
+pub use trilane_std::device::DevicePreference;
 
 /// The example of the guide is a test.
 #[cfg(doctest)]

@@ -9,7 +9,7 @@ mod parallel;
 mod vector;
 
 pub use error::VsaError;
-pub use ops::{DevicePreference, VsaConfig, VsaOps};
+pub use ops::{VsaConfig, VsaOps};
 #[cfg(feature = "parallel")]
 pub use parallel::nearest_batch;
 pub use vector::Hypervector;

@@ -8,6 +8,7 @@ pub mod calibrate;
 pub mod classify;
 pub mod compress;
 pub mod convert;
+pub mod device;
 #[cfg(feature = "mapped")]
 pub mod embedding;
 pub mod eval;

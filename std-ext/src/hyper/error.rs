@@ -10,14 +10,17 @@ pub enum VsaError {
     /// An argument is not what the operation takes.
     Argument(ArgumentError),
     /// The device that the configuration asks for computes no hypervectors here.
-    Device(super::DevicePreference),
+    Device(crate::device::DevicePreference),
 }
 
 impl fmt::Display for VsaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Argument(error) => error.fmt(f),
-            Self::Device(device) => write!(f, "hypervectors are not computed by {device:?} here"),
+            Self::Device(device) => write!(
+                f,
+                "{device:?}: these operations are the processor's; trilane_cuda::hyper has a GPU's"
+            ),
         }
     }
 }

@@ -1,27 +1,17 @@
 //! Operations on hypervectors that own their memory.
 
 use super::{Hypervector, VsaError};
+use crate::device::DevicePreference;
 use crate::level;
 use trilane_core::error::ArgumentError;
 use trilane_core::hyper::{self, bundle_words};
 use trilane_core::kernel::Level;
 
-/// Where hypervectors are computed. The results are the same bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DevicePreference {
-    /// What there is.
-    #[default]
-    Auto,
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU. None computes hypervectors yet, so every operation refuses.
-    Cuda,
-}
-
 /// How hypervectors are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VsaConfig {
-    /// Where.
+    /// Where: on the processor, or wherever there is something. A GPU computes on memory of its own
+    /// (`trilane_cuda::hyper`), so these operations refuse it.
     pub device: DevicePreference,
 }
 
@@ -35,7 +25,8 @@ impl VsaConfig {
 /// Vector symbolic operations that allocate their results, by the best level of the processor.
 ///
 /// ```
-/// use trilane_std::hyper::{DevicePreference, VsaConfig, VsaOps};
+/// use trilane_std::device::DevicePreference;
+/// use trilane_std::hyper::{VsaConfig, VsaOps};
 /// let ops = VsaOps::new(VsaConfig::default().with_device(DevicePreference::Auto));
 /// // Random hypervectors.
 /// let apple = ops.random(10000, 1).unwrap();
@@ -73,7 +64,7 @@ impl VsaOps {
     fn level(&self) -> Result<Level, VsaError> {
         match self.device {
             DevicePreference::Auto | DevicePreference::Cpu => Ok(self.level),
-            DevicePreference::Cuda => Err(VsaError::Device(self.device)),
+            DevicePreference::Cuda(_) => Err(VsaError::Device(self.device)),
         }
     }
 
@@ -154,12 +145,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused() {
-        let cuda = VsaOps::new(VsaConfig::default().with_device(DevicePreference::Cuda));
-        assert_eq!(cuda.random(10, 1), Err(VsaError::Device(DevicePreference::Cuda)));
+        let cuda = VsaOps::new(VsaConfig::default().with_device(DevicePreference::Cuda(0)));
+        assert_eq!(cuda.random(10, 1), Err(VsaError::Device(DevicePreference::Cuda(0))));
         let ops = VsaOps::default();
         let (a, b) = (ops.random(10, 1).unwrap(), ops.random(11, 1).unwrap());
         let length = VsaError::Argument(ArgumentError::Length { expected: 10, actual: 11 });
-        assert_eq!(cuda.dot(&a, &b), Err(VsaError::Device(DevicePreference::Cuda)));
+        assert_eq!(cuda.dot(&a, &b), Err(VsaError::Device(DevicePreference::Cuda(0))));
         assert_eq!(ops.dot(&a, &b), Err(length));
         assert_eq!(ops.bind(&a, &b), Err(length));
         assert_eq!(ops.random(0, 1), Err(VsaError::Argument(ArgumentError::Empty)));

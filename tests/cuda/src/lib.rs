@@ -89,7 +89,7 @@ struct State {
 pub fn device(order: Order) -> Device {
     let Ok(name) = std::env::var("TRILANE_DEVICE") else { return Emulator::device(order) };
     let wanted: DevicePreference = name.parse().expect("TRILANE_DEVICE");
-    wanted.open().expect("TRILANE_DEVICE").expect("TRILANE_DEVICE names a device")
+    Device::preferred(wanted).expect("TRILANE_DEVICE").expect("TRILANE_DEVICE names a device")
 }
 
 /// The emulated device.
