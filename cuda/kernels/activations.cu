@@ -11,6 +11,12 @@ __device__ inline float mean(const float *x, int n) {
     return add_lanes(sum) / float(n);
 }
 
+// 1/√(mean + eps). Notes in `status` where the mean is not finite.
+__device__ inline float root_of(float mean, float eps, int *status, int layer) {
+    if (!is_finite(mean)) diverged(status, layer);
+    return 1.0f / sqrtf(mean + eps);
+}
+
 // x += delta, where there is one; y = x · r · gain, r = 1/√(Σx²/n + eps). Notes in `status` where
 // the mean square is not finite.
 __global__ void rms_norm(float *x, const float *delta, const float *gain, int n, float eps,
@@ -26,10 +32,7 @@ __global__ void rms_norm(float *x, const float *delta, const float *gain, int n,
     }
     if (thread < 32) {
         const float square = mean<true>(x, n);
-        if (thread == 0) {
-            root = 1.0f / sqrtf(square + eps);
-            if (!is_finite(square)) diverged(status + vector, layer);
-        }
+        if (thread == 0) root = root_of(square, eps, status + vector, layer);
     }
     __syncthreads();
     const float r = root;
@@ -53,10 +56,7 @@ __global__ void layer_norm(const float *x, const float *gain, const float *bias,
     __syncthreads();
     if (thread < 32) {
         const float variance = mean<true>(y, n);
-        if (thread == 0) {
-            root = 1.0f / sqrtf(variance + eps);
-            if (!is_finite(variance)) diverged(status + vector, layer);
-        }
+        if (thread == 0) root = root_of(variance, eps, status + vector, layer);
     }
     __syncthreads();
     const float r = root;

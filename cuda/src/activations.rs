@@ -144,6 +144,21 @@ pub(crate) fn over(values: usize, vectors: usize) -> Result<Shape, CudaError> {
     Ok(Shape { blocks: [blocks(enough)?, blocks(vectors)?, 1], threads: VECTOR })
 }
 
+/// Values of a vector, the layer and the launch of a norm, whose sizes are checked.
+fn norm_sizes(
+    x: &Buffer<f32>,
+    gain: &Buffer<f32>,
+    y: &Buffer<f32>,
+    status: &Status,
+    layer: usize,
+) -> Result<(i32, i32, Shape), CudaError> {
+    let vectors = status.0.len();
+    same_len(vectors * gain.len(), x.len())?;
+    same_len(x.len(), y.len())?;
+    let shape = Shape { blocks: [blocks(vectors)?, 1, 1], threads: VECTOR };
+    Ok((counted("values", gain.len())?, counted("layers", layer)?, shape))
+}
+
 /// `x += delta`, where there is one, then `y = x · r · gain`, `r = 1/√(Σx²/n + eps)`, for each vector
 /// of `gain.len()` values, as [`nn::rms_norm`]. Ordered.
 ///
@@ -162,12 +177,8 @@ pub fn rms_norm(
     status: &mut Status,
     layer: usize,
 ) -> Result<(), CudaError> {
-    let vectors = status.0.len();
-    same_len(vectors * gain.len(), x.len())?;
-    same_len(x.len(), y.len())?;
+    let (n, layer, shape) = norm_sizes(x, gain, y, status, layer)?;
     delta.map_or(Ok(()), |delta| same_len(x.len(), delta.len()))?;
-    let (n, layer) = (counted("values", gain.len())?, counted("layers", layer)?);
-    let shape = Shape { blocks: [blocks(vectors)?, 1, 1], threads: VECTOR };
     let (delta, gain) = (delta.map_or(0, Buffer::address), gain.address());
     let (x, y, status) = (x.address(), y.address(), status.0.address());
     // SAFETY: the sizes were checked above.
@@ -194,12 +205,8 @@ pub fn layer_norm(
     status: &mut Status,
     layer: usize,
 ) -> Result<(), CudaError> {
-    let vectors = status.0.len();
-    same_len(vectors * gain.len(), x.len())?;
-    same_len(x.len(), y.len())?;
+    let (n, layer, shape) = norm_sizes(x, gain, y, status, layer)?;
     same_len(gain.len(), bias.len())?;
-    let (n, layer) = (counted("values", gain.len())?, counted("layers", layer)?);
-    let shape = Shape { blocks: [blocks(vectors)?, 1, 1], threads: VECTOR };
     let (x, gain, bias) = (x.address(), gain.address(), bias.address());
     let (y, status) = (y.address(), status.0.address());
     // SAFETY: the sizes were checked above.
