@@ -23,7 +23,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-use tasks::{Digits, Gradient, Logistic, Order, Quadratic, Task, Transformer};
+use tasks::{Digits, DigitsSettings, Gradient, Logistic, Order, Quadratic, Task, Transformer};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -52,7 +52,12 @@ enum Experiment {
         variants: bool,
     },
     /// Selected samples against plain training, at equal sample-backward passes.
-    Selection(Size),
+    Selection {
+        #[command(flatten)]
+        size: Size,
+        #[command(flatten)]
+        averaging: Averaging,
+    },
     /// The time of a prediction.
     Cost {
         /// Parameters in a tensor.
@@ -63,7 +68,21 @@ enum Experiment {
         rounds: u64,
     },
     /// Sample-backward passes to plain training's best validation loss.
-    Race(Size),
+    Race {
+        #[command(flatten)]
+        size: Size,
+        #[command(flatten)]
+        averaging: Averaging,
+    },
+}
+
+/// Whether the last parameters are judged, or a mean.
+#[derive(Args, Debug)]
+struct Averaging {
+    /// How much of the moving mean of the parameters a step keeps, such as 0.95; 0 judges the last
+    /// parameters.
+    #[arg(long, default_value_t = 0.0)]
+    average: f32,
 }
 
 /// How large an experiment is.
@@ -113,9 +132,8 @@ struct Data {
     /// scikit-learn's digits.csv, as models/README.md says where to get it.
     #[arg(long, global = true)]
     digits: Option<PathBuf>,
-    /// Hidden neurons of the digits' network.
-    #[arg(long, global = true, default_value_t = 64)]
-    hidden: usize,
+    #[command(flatten)]
+    settings: DigitsSettings,
     /// Tiny Shakespeare, or another text.
     #[arg(long, global = true)]
     text: Option<PathBuf>,
@@ -130,7 +148,7 @@ impl Data {
             Box::new(Logistic::new(50, 2000, 1)),
         ];
         if let Some(path) = &self.digits {
-            tasks.push(Box::new(Digits::read(path, self.hidden)?));
+            tasks.push(Box::new(Digits::read(path, self.settings)?));
         }
         if let Some(path) = &self.text {
             let text = std::fs::read_to_string(path)
@@ -160,9 +178,15 @@ fn run(arguments: Arguments) -> Result<()> {
             .tables(&tasks, |task, rates, seeds, passes| {
                 prediction::table(task, variants, rates, seeds, passes)
             }),
-        Experiment::Selection(size) => size.tables(&tasks, selection::table),
+        Experiment::Selection { size, averaging: Averaging { average } } => size
+            .tables(&tasks, |task, rates, seeds, passes| {
+                selection::table(task, average, rates, seeds, passes)
+            }),
         Experiment::Cost { parameters, rounds } => cost::table(parameters, rounds),
-        Experiment::Race(size) => size.tables(&tasks, selection::race),
+        Experiment::Race { size, averaging: Averaging { average } } => size
+            .tables(&tasks, |task, rates, seeds, passes| {
+                selection::race(task, average, rates, seeds, passes)
+            }),
     }
 }
 

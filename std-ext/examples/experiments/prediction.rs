@@ -19,18 +19,34 @@ pub(crate) enum Method {
     Predicted { momentum: f32, config: DeterministicPhaseConfig },
 }
 
-/// Parameters, and the optimiser's velocity.
+/// Parameters, the optimiser's velocity, and the mean of the parameters so far.
 pub(crate) struct Descent {
     pub(crate) params: Params,
     velocity: Vec<f32>,
     momentum: f32,
     rate: f32,
+    /// How much of the mean a step keeps, once there were steps enough.
+    decay: f32,
+    mean: Params,
+    steps: f32,
 }
 
 impl Descent {
     pub(crate) fn new(params: Params, momentum: f32, rate: f32) -> Self {
         let velocity = vec![0.0; params.iter().map(Vec::len).sum()];
-        Self { params, velocity, momentum, rate }
+        let mean = params.clone();
+        Self { params, velocity, momentum, rate, decay: 0.0, mean, steps: 0.0 }
+    }
+
+    /// The parameters to judge are a moving mean: `m ← d·m + (1 − d)·x` after a step, `d` the smaller of
+    /// `decay` and `steps/(steps + 9)`, so that the beginning is forgotten (Polyak and Juditsky 1992).
+    pub(crate) fn averaged(self, decay: f32) -> Self {
+        Self { decay, ..self }
+    }
+
+    /// The parameters to judge.
+    pub(crate) fn result(&self) -> &Params {
+        if self.decay > 0.0 { &self.mean } else { &self.params }
     }
 
     pub(crate) fn step(&mut self, gradient: &[f32]) {
@@ -38,6 +54,12 @@ impl Descent {
         for ((p, v), g) in params.zip(&mut self.velocity).zip(gradient) {
             *v = self.momentum * *v + g;
             *p -= self.rate * *v;
+        }
+        self.steps += 1.0;
+        let keep = self.decay.min(self.steps / (self.steps + 9.0));
+        if keep > 0.0 {
+            let pairs = self.mean.iter_mut().flatten().zip(self.params.iter().flatten());
+            pairs.for_each(|(m, p)| *m += (1.0 - keep) * (p - *m));
         }
     }
 }

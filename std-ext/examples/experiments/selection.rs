@@ -16,6 +16,8 @@ pub(crate) struct Method {
     pub(crate) selection: Option<SelectionConfig>,
     pub(crate) momentum: f32,
     pub(crate) prediction: bool,
+    /// How much of the mean of the parameters a step keeps; 0 takes the last parameters instead.
+    pub(crate) average: f32,
 }
 
 /// Losses that percentiles are taken over.
@@ -69,11 +71,13 @@ pub(crate) fn run(
     passes: usize,
     look: usize,
 ) -> Result<Figures> {
+    let task = task.of_seed(seed).unwrap_or(task);
     let diverged = || Ok(vec![f64::INFINITY; FIGURES + passes / look]);
     let (mut losses, mut recent) = (vec![SampleLoss::default(); task.samples()], [0.0; RECENT]);
     let mut selection =
         Selection::new(&mut losses, &mut recent, method.selection.unwrap_or_default())?;
-    let mut descent = Descent::new(task.initial(seed), method.momentum, rate);
+    let descent = Descent::new(task.initial(seed), method.momentum, rate);
+    let mut descent = descent.averaged(method.average);
     let mut tensors: Vec<_> =
         descent.params.iter().map(|tensor| TensorMoments::new(tensor.len())).collect();
     let parameters = descent.params.iter().map(Vec::len).sum();
@@ -122,13 +126,13 @@ pub(crate) fn run(
         done += 1;
         if done % look == 0 {
             let begin = Instant::now();
-            looks.push(task.validation(&descent.params)?.loss);
+            looks.push(task.validation(descent.result())?.loss);
             watched += begin.elapsed().as_secs_f64();
         }
     }
     let seconds = start.elapsed().as_secs_f64() - watched;
-    let validation = task.validation(&descent.params)?;
-    let training = task.training_loss(&descent.params, 2048)?;
+    let validation = task.validation(descent.result())?;
+    let training = task.training_loss(descent.result(), 2048)?;
     let forward = selection.stats().forward_passes as f64;
     let mut figures = vec![training, validation.loss, validation.accuracy, forward, seconds];
     figures.append(&mut looks);
@@ -136,8 +140,8 @@ pub(crate) fn run(
 }
 
 /// The methods of the table.
-fn methods() -> Vec<(String, Method)> {
-    let plain = |momentum| Method { selection: None, momentum, prediction: false };
+fn methods(average: f32) -> Vec<(String, Method)> {
+    let plain = |momentum| Method { selection: None, momentum, prediction: false, average };
     let selected = |power, most_age, importance| Method {
         selection: Some(SelectionConfig { power, most_age, importance }),
         ..plain(0.9)
@@ -155,7 +159,13 @@ fn methods() -> Vec<(String, Method)> {
 }
 
 /// Prints the table of a task.
-pub(crate) fn table(task: &dyn Task, rates: &[f32], seeds: u64, passes: usize) -> Result<()> {
+pub(crate) fn table(
+    task: &dyn Task,
+    average: f32,
+    rates: &[f32],
+    seeds: u64,
+    passes: usize,
+) -> Result<()> {
     println!(
         "\n{}, {} sample-backward passes, {seeds} seeds, rates {} to {}",
         task.name(),
@@ -167,7 +177,7 @@ pub(crate) fn table(task: &dyn Task, rates: &[f32], seeds: u64, passes: usize) -
         "| method | training loss | validation loss | accuracy | forward passes | seconds | best validation loss | rate |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    let methods = methods();
+    let methods = methods(average);
     let all = sweep::best(methods.len(), rates, seeds, |method, rate, seed| {
         run(task, methods[method].1, rate, seed, passes, passes)
     })?;
@@ -195,20 +205,29 @@ const LOOKS: usize = 100;
 /// Every method and rate has a curve, the mean of the seeds'. The lowest point of all curves of plain
 /// training, with momentum or without, is the target; a method's rate is the one that reaches it first,
 /// or comes closest.
-pub(crate) fn race(task: &dyn Task, rates: &[f32], seeds: u64, passes: usize) -> Result<()> {
+pub(crate) fn race(
+    task: &dyn Task,
+    average: f32,
+    rates: &[f32],
+    seeds: u64,
+    passes: usize,
+) -> Result<()> {
     let look = passes.div_ceil(LOOKS);
-    let plain = |momentum| Method { selection: None, momentum, prediction: false };
-    let selected = |power, most_age| Method {
+    let plain = |momentum| Method { selection: None, momentum, prediction: false, average };
+    let selected = |momentum, power, most_age| Method {
         selection: Some(SelectionConfig { power, most_age, importance: false }),
-        ..plain(0.9)
+        ..plain(momentum)
     };
     let methods = [
         ("SGD", plain(0.0)),
         ("momentum 0.9", plain(0.9)),
-        ("β = 1", selected(1.0, 0)),
-        ("β = 2", selected(2.0, 0)),
-        ("β = 4", selected(4.0, 0)),
-        ("β = 4, age ≤ 64", selected(4.0, 64)),
+        ("SGD, β = 1", selected(0.0, 1.0, 0)),
+        ("SGD, β = 2", selected(0.0, 2.0, 0)),
+        ("SGD, β = 4", selected(0.0, 4.0, 0)),
+        ("β = 1", selected(0.9, 1.0, 0)),
+        ("β = 2", selected(0.9, 2.0, 0)),
+        ("β = 4", selected(0.9, 4.0, 0)),
+        ("β = 4, age ≤ 64", selected(0.9, 4.0, 64)),
     ];
     let each = rates.len() * seeds as usize;
     let all = sweep::jobs(methods.len() * each, |at| {
@@ -266,7 +285,7 @@ mod tests {
     #[test]
     fn selected_samples_teach_and_runs_repeat() {
         let task = Digits::synthetic(200, 12);
-        let plain = Method { selection: None, momentum: 0.0, prediction: false };
+        let plain = Method { selection: None, momentum: 0.0, prediction: false, average: 0.0 };
         for prediction in [false, true] {
             let selection = Some(SelectionConfig::default());
             let method = Method { selection, prediction, ..plain };

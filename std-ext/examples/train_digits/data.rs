@@ -12,7 +12,7 @@ pub(crate) const WHITE: f32 = 16.0;
 /// Digits there are.
 pub(crate) const CLASSES: usize = 10;
 /// One sample of so many is held out.
-const FOLDS: usize = 5;
+pub(crate) const FOLDS: usize = 5;
 
 /// One image and what it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,19 +22,25 @@ pub(crate) struct Sample {
     pub(crate) pixels: [i8; PIXELS],
 }
 
-/// Largest part of a stretch, turn or slant, and largest move in pixels.
-const SLANT: f32 = 0.15;
-const MOVE: f32 = 1.0;
+/// How much an image is changed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Warp {
+    /// Largest part of a stretch, turn or slant.
+    pub(crate) slant: f32,
+    /// Largest move, in pixels.
+    pub(crate) shift: f32,
+}
 
 impl Sample {
     /// The image under a small affine map about its middle, by chance: a pixel at `p` gets what is
     /// at `A·p + b`, interpolated between four pixels and rounded; `A` is the identity changed by
-    /// up to 0.15 in each entry, `b` up to one pixel each way. Outside is background.
-    pub(crate) fn warped(&self, seed: u64, index: u64) -> [i8; PIXELS] {
+    /// up to `slant` in each entry, `b` up to `shift` each way. Outside is background.
+    pub(crate) fn warped(&self, warp: Warp, seed: u64, index: u64) -> [i8; PIXELS] {
+        let Warp { slant, shift } = warp;
         let chance = |i: u64, range: f32| range * random::signed(seed, 6 * index + i);
-        let (a, b) = (1.0 + chance(0, SLANT), chance(1, SLANT));
-        let (c, d) = (chance(2, SLANT), 1.0 + chance(3, SLANT));
-        let (right, down) = (chance(4, MOVE), chance(5, MOVE));
+        let (a, b) = (1.0 + chance(0, slant), chance(1, slant));
+        let (c, d) = (chance(2, slant), 1.0 + chance(3, slant));
+        let (right, down) = (chance(4, shift), chance(5, shift));
         let middle = (SIDE - 1) as f32 / 2.0;
         std::array::from_fn(|i| {
             let (x, y) = ((i % SIDE) as f32 - middle, (i / SIDE) as f32 - middle);
@@ -130,7 +136,8 @@ mod tests {
     fn warps_differ_and_keep_what_they_can() {
         let pixels = std::array::from_fn(|i| if matches!(i, 18..22 | 26..30) { 16 } else { 0 });
         let sample = Sample { label: 1, pixels };
-        let warped: Vec<_> = (0..50).map(|index| sample.warped(7, index)).collect();
+        let warp = Warp { slant: 0.15, shift: 1.0 };
+        let warped: Vec<_> = (0..50).map(|index| sample.warped(warp, 7, index)).collect();
         assert!(warped.iter().all(|w| w.iter().all(|v| (0..=16).contains(v))));
         let ink = |p: &[i8]| p.iter().map(|&v| i32::from(v)).sum::<i32>();
         assert!(warped.iter().all(|w| (64..=200).contains(&ink(w))), "128 before");

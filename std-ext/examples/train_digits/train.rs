@@ -1,6 +1,6 @@
 //! The training loop.
 
-use crate::data::Sample;
+use crate::data::{Sample, Warp};
 use crate::network::Network;
 use crate::optimiser::AdamW;
 use crate::random;
@@ -23,6 +23,9 @@ const BATCH: usize = 32;
 /// What the random numbers are for: seeds that differ.
 const ORDER: u64 = 1 << 32;
 const WARPS: u64 = 2 << 32;
+
+/// How much images are changed.
+const WARP: Warp = Warp { slant: 0.15, shift: 1.0 };
 
 /// Trains a network on samples in a new order every epoch, each warped a little; `report` is
 /// called after each epoch with its number from 1 and its mean loss.
@@ -49,7 +52,7 @@ pub(crate) fn train(
             let mut gradients: Vec<Vec<f32>> = lens.iter().map(|&len| vec![0.0; len]).collect();
             for (i, &sample) in batch.iter().enumerate() {
                 let sample = &samples[sample];
-                let pixels = sample.warped(seed ^ WARPS, index(n * BATCH + i));
+                let pixels = sample.warped(WARP, seed ^ WARPS, index(n * BATCH + i));
                 loss += network.accumulate(&weights, &pixels, sample.label, &mut gradients);
             }
             let rate = rate * (1.0 - step as f32 / steps as f32);

@@ -78,7 +78,7 @@ struct Job {
 /// Prints the validation loss of every codec at its best rate, beside that of nothing compressed.
 pub(crate) fn run(data: &Data, settings: &Settings) -> Result<()> {
     let task: Box<dyn Task> = match (settings.subject, &data.digits, &data.text) {
-        (Subject::Digits, Some(path), _) => Box::new(Digits::read(path, data.hidden)?),
+        (Subject::Digits, Some(path), _) => Box::new(Digits::read(path, data.settings)?),
         (Subject::Transformer, _, Some(path)) => {
             Box::new(Transformer::new(&std::fs::read_to_string(path)?)?)
         }

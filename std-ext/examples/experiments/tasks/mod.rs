@@ -9,7 +9,7 @@ mod order;
 mod quadratic;
 mod transformer;
 
-pub(crate) use digits::Digits;
+pub(crate) use digits::{Digits, DigitsSettings};
 pub(crate) use logistic::Logistic;
 pub(crate) use order::Order;
 pub(crate) use quadratic::Quadratic;
@@ -52,6 +52,16 @@ pub(crate) trait Task: Sync {
     /// How many samples there are to train on.
     fn samples(&self) -> usize;
 
+    /// How many of them, from the first, are no copies of others.
+    fn originals(&self) -> usize {
+        self.samples()
+    }
+
+    /// The task to train on with a seed, where it is not this one.
+    fn of_seed(&self, _seed: u64) -> Option<&dyn Task> {
+        None
+    }
+
     /// Samples in a step.
     fn batch(&self) -> usize;
 
@@ -69,10 +79,10 @@ pub(crate) trait Task: Sync {
         self.gradient(params, samples, &vec![1.0 / samples.len() as f32; samples.len()])
     }
 
-    /// The mean loss over all the samples, or over so many of them at even distances.
+    /// The mean loss over all the originals, or over so many of them at even distances.
     fn training_loss(&self, params: &Params, most: usize) -> Result<f64> {
-        let step = self.samples().div_ceil(most).max(1);
-        let samples: Vec<usize> = (0..self.samples()).step_by(step).collect();
+        let step = self.originals().div_ceil(most).max(1);
+        let samples: Vec<usize> = (0..self.originals()).step_by(step).collect();
         let losses = self.losses(params, &samples)?;
         Ok(losses.iter().map(|l| f64::from(*l)).sum::<f64>() / losses.len() as f64)
     }
