@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`predict`] | gradients predicted from those before, and the phases that say when |
 //! | [`selection`] | backward passes for the samples that still teach |
+//! | [`herding`] | backward passes for the samples that together are like all of them |
 //! | [`compress`] | gradients as short messages, with error feedback |
 //! | [`accumulate`](TernaryGradientAccumulator) | sums of gradients in 2.25 bits a parameter, unbiased |
 //! | [`loss_scale`](LossScaler) | scaling of losses for half precision |
@@ -16,6 +17,7 @@ mod accumulate;
 pub mod bf16;
 pub mod compress;
 mod config;
+pub mod herding;
 mod loss_scale;
 pub mod predict;
 pub mod selection;

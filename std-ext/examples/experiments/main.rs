@@ -56,7 +56,7 @@ enum Experiment {
         #[command(flatten)]
         size: Size,
         #[command(flatten)]
-        averaging: Averaging,
+        settings: selection::Settings,
     },
     /// The time of a prediction.
     Cost {
@@ -72,17 +72,8 @@ enum Experiment {
         #[command(flatten)]
         size: Size,
         #[command(flatten)]
-        averaging: Averaging,
+        settings: selection::Settings,
     },
-}
-
-/// Whether the last parameters are judged, or a mean.
-#[derive(Args, Debug)]
-struct Averaging {
-    /// How much of the moving mean of the parameters a step keeps, such as 0.95; 0 judges the last
-    /// parameters.
-    #[arg(long, default_value_t = 0.0)]
-    average: f32,
 }
 
 /// How large an experiment is.
@@ -137,6 +128,9 @@ struct Data {
     /// Tiny Shakespeare, or another text.
     #[arg(long, global = true)]
     text: Option<PathBuf>,
+    /// Windows of the text in a step of the transformer.
+    #[arg(long, global = true, default_value_t = 8)]
+    windows: usize,
 }
 
 impl Data {
@@ -153,7 +147,7 @@ impl Data {
         if let Some(path) = &self.text {
             let text = std::fs::read_to_string(path)
                 .map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-            tasks.push(Box::new(Transformer::new(&text)?));
+            tasks.push(Box::new(Transformer::new(&text, self.windows)?));
         }
         Ok(tasks)
     }
@@ -178,15 +172,14 @@ fn run(arguments: Arguments) -> Result<()> {
             .tables(&tasks, |task, rates, seeds, passes| {
                 prediction::table(task, variants, rates, seeds, passes)
             }),
-        Experiment::Selection { size, averaging: Averaging { average } } => size
+        Experiment::Selection { size, settings } => size
             .tables(&tasks, |task, rates, seeds, passes| {
-                selection::table(task, average, rates, seeds, passes)
+                selection::table(task, &settings, rates, seeds, passes)
             }),
         Experiment::Cost { parameters, rounds } => cost::table(parameters, rounds),
-        Experiment::Race { size, averaging: Averaging { average } } => size
-            .tables(&tasks, |task, rates, seeds, passes| {
-                selection::race(task, average, rates, seeds, passes)
-            }),
+        Experiment::Race { size, settings } => size.tables(&tasks, |task, rates, seeds, passes| {
+            selection::race(task, &settings, rates, seeds, passes)
+        }),
     }
 }
 

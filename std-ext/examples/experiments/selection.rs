@@ -4,20 +4,53 @@ use crate::Result;
 use crate::prediction::{Descent, figure, percent};
 use crate::sweep::{self, Estimate, Figures};
 use crate::tasks::{Gradient, Order, Params, Task};
+use clap::Args;
 use std::time::Instant;
+use trilane_core::train::herding::Herding;
 use trilane_core::train::predict::{
     DeterministicPhaseConfig, DeterministicPhaseTrainer, TensorMoments,
 };
 use trilane_core::train::selection::{SampleLoss, Selection, SelectionConfig};
 
+/// What is compared, and how it is judged.
+#[derive(Args, Debug)]
+pub(crate) struct Settings {
+    /// How much of a moving mean of the parameters a step keeps, such as 0.95; 0 judges the last
+    /// parameters.
+    #[arg(long, default_value_t = 0.0)]
+    average: f32,
+    /// Only methods whose name contains this, and plain training.
+    #[arg(long, default_value = "")]
+    methods: String,
+}
+
+impl Settings {
+    /// Plain training and the chosen ones of the others.
+    fn chosen(&self, methods: Vec<(String, Method)>) -> Vec<(String, Method)> {
+        let wanted = |name: &str| name.contains(&self.methods) || PLAIN.contains(&name);
+        methods.into_iter().filter(|(name, _)| wanted(name)).collect()
+    }
+}
+
 /// How batches are filled, and whether gradients are predicted between them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Method {
-    pub(crate) selection: Option<SelectionConfig>,
+    pub(crate) choice: Choice,
     pub(crate) momentum: f32,
     pub(crate) prediction: bool,
     /// How much of the mean of the parameters a step keeps; 0 takes the last parameters instead.
     pub(crate) average: f32,
+}
+
+/// Which samples get a backward pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Choice {
+    /// All.
+    All,
+    /// By their losses.
+    Loss(SelectionConfig),
+    /// One of so many, which together are like all.
+    Herded(usize),
 }
 
 /// Losses that percentiles are taken over.
@@ -27,7 +60,7 @@ const RECENT: usize = 512;
 /// seconds; then the validation loss at every look on the way.
 const FIGURES: usize = 5;
 
-/// The next batch: the samples, and their weights.
+/// The next batch, by losses: the samples, and their weights.
 fn fill(
     task: &dyn Task,
     params: &Params,
@@ -62,6 +95,24 @@ fn fill(
     Ok(Some((samples, weights)))
 }
 
+/// The next batch, one of `of` samples taken so that the gradients of the last layer add up to those of all.
+fn herd(
+    task: &dyn Task,
+    params: &Params,
+    order: &mut Order,
+    herding: &mut Herding<'_>,
+    of: usize,
+) -> Result<Option<(Vec<usize>, Vec<f32>)>> {
+    let candidates = order.next(of * task.batch());
+    let features = task.head_gradients(params, &candidates)?.ok_or("a task without layers")?;
+    let mut taken = vec![0; task.batch()];
+    if herding.take(&features, &mut taken).is_err() {
+        return Ok(None);
+    }
+    let samples = taken.iter().map(|&i| candidates[i]).collect();
+    Ok(Some((samples, vec![1.0; task.batch()])))
+}
+
 /// Trains for `passes` batches of backward passes; looks at the validation loss every `look` of them.
 pub(crate) fn run(
     task: &dyn Task,
@@ -74,8 +125,14 @@ pub(crate) fn run(
     let task = task.of_seed(seed).unwrap_or(task);
     let diverged = || Ok(vec![f64::INFINITY; FIGURES + passes / look]);
     let (mut losses, mut recent) = (vec![SampleLoss::default(); task.samples()], [0.0; RECENT]);
-    let mut selection =
-        Selection::new(&mut losses, &mut recent, method.selection.unwrap_or_default())?;
+    let config = match method.choice {
+        Choice::Loss(config) => config,
+        Choice::All | Choice::Herded(_) => SelectionConfig::default(),
+    };
+    let mut selection = Selection::new(&mut losses, &mut recent, config)?;
+    let head = task.head_gradients(&task.initial(seed), &[0])?;
+    let mut owed = head.unwrap_or_else(|| vec![0.0]);
+    let (mut herding, mut herded) = (Herding::new(&mut owed)?, 0);
     let descent = Descent::new(task.initial(seed), method.momentum, rate);
     let mut descent = descent.averaged(method.average);
     let mut tensors: Vec<_> =
@@ -97,17 +154,19 @@ pub(crate) fn run(
             selection.updated();
             continue;
         }
-        let (samples, mut weights) = match method.selection {
-            None => (order.next(task.batch()), vec![1.0; task.batch()]),
-            Some(_) => match fill(task, &descent.params, &mut order, &mut selection)? {
-                Some(filled) => filled,
-                None => return diverged(),
-            },
+        let filled = match method.choice {
+            Choice::All => Some((order.next(task.batch()), vec![1.0; task.batch()])),
+            Choice::Loss(_) => fill(task, &descent.params, &mut order, &mut selection)?,
+            Choice::Herded(of) => {
+                herded += of * task.batch();
+                herd(task, &descent.params, &mut order, &mut herding, of)?
+            }
         };
+        let Some((samples, mut weights)) = filled else { return diverged() };
         let total: f32 = weights.iter().sum();
         weights.iter_mut().for_each(|w| *w /= total);
         let Gradient { losses, gradients } = task.gradient(&descent.params, &samples, &weights)?;
-        if method.selection.is_some() {
+        if let Choice::Loss(_) = method.choice {
             for (&sample, loss) in samples.iter().zip(losses) {
                 if selection.refresh(sample, loss).is_err() {
                     return diverged();
@@ -133,7 +192,7 @@ pub(crate) fn run(
     let seconds = start.elapsed().as_secs_f64() - watched;
     let validation = task.validation(descent.result())?;
     let training = task.training_loss(descent.result(), 2048)?;
-    let forward = selection.stats().forward_passes as f64;
+    let forward = (selection.stats().forward_passes + herded as u64) as f64;
     let mut figures = vec![training, validation.loss, validation.accuracy, forward, seconds];
     figures.append(&mut looks);
     Ok(figures)
@@ -141,12 +200,12 @@ pub(crate) fn run(
 
 /// The methods of the table.
 fn methods(average: f32) -> Vec<(String, Method)> {
-    let plain = |momentum| Method { selection: None, momentum, prediction: false, average };
+    let plain = |momentum| Method { choice: Choice::All, momentum, prediction: false, average };
     let selected = |power, most_age, importance| Method {
-        selection: Some(SelectionConfig { power, most_age, importance }),
+        choice: Choice::Loss(SelectionConfig { power, most_age, importance }),
         ..plain(0.9)
     };
-    let mut methods = vec![("SGD".to_string(), plain(0.0)), ("momentum 0.9".into(), plain(0.9))];
+    let mut methods = vec![(PLAIN[0].to_string(), plain(0.0)), (PLAIN[1].into(), plain(0.9))];
     for power in [1.0, 2.0, 4.0] {
         methods.push((format!("β = {power}"), selected(power, 0, false)));
     }
@@ -161,7 +220,7 @@ fn methods(average: f32) -> Vec<(String, Method)> {
 /// Prints the table of a task.
 pub(crate) fn table(
     task: &dyn Task,
-    average: f32,
+    settings: &Settings,
     rates: &[f32],
     seeds: u64,
     passes: usize,
@@ -177,7 +236,7 @@ pub(crate) fn table(
         "| method | training loss | validation loss | accuracy | forward passes | seconds | best validation loss | rate |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    let methods = methods(average);
+    let methods = settings.chosen(methods(settings.average));
     let all = sweep::best(methods.len(), rates, seeds, |method, rate, seed| {
         run(task, methods[method].1, rate, seed, passes, passes)
     })?;
@@ -197,6 +256,9 @@ pub(crate) fn table(
     Ok(())
 }
 
+/// What sets the target of a race.
+const PLAIN: [&str; 2] = ["SGD", "momentum 0.9"];
+
 /// Looks on the way to the best validation loss.
 const LOOKS: usize = 100;
 
@@ -207,20 +269,26 @@ const LOOKS: usize = 100;
 /// or comes closest.
 pub(crate) fn race(
     task: &dyn Task,
-    average: f32,
+    settings: &Settings,
     rates: &[f32],
     seeds: u64,
     passes: usize,
 ) -> Result<()> {
     let look = passes.div_ceil(LOOKS);
-    let plain = |momentum| Method { selection: None, momentum, prediction: false, average };
+    let plain = |momentum| Method {
+        choice: Choice::All,
+        momentum,
+        prediction: false,
+        average: settings.average,
+    };
     let selected = |momentum, power, most_age| Method {
-        selection: Some(SelectionConfig { power, most_age, importance: false }),
+        choice: Choice::Loss(SelectionConfig { power, most_age, importance: false }),
         ..plain(momentum)
     };
+    let herded = |of| Method { choice: Choice::Herded(of), ..plain(0.9) };
     let methods = [
-        ("SGD", plain(0.0)),
-        ("momentum 0.9", plain(0.9)),
+        (PLAIN[0], plain(0.0)),
+        (PLAIN[1], plain(0.9)),
         ("SGD, β = 1", selected(0.0, 1.0, 0)),
         ("SGD, β = 2", selected(0.0, 2.0, 0)),
         ("SGD, β = 4", selected(0.0, 4.0, 0)),
@@ -228,7 +296,11 @@ pub(crate) fn race(
         ("β = 2", selected(0.9, 2.0, 0)),
         ("β = 4", selected(0.9, 4.0, 0)),
         ("β = 4, age ≤ 64", selected(0.9, 4.0, 64)),
+        ("herded, 1 of 8", herded(8)),
+        ("herded, 1 of 16", herded(16)),
+        ("herded, 1 of 32", herded(32)),
     ];
+    let methods = settings.chosen(methods.map(|(name, method)| (name.into(), method)).into());
     let each = rates.len() * seeds as usize;
     let all = sweep::jobs(methods.len() * each, |at| {
         let (rate, seed) = (rates[at % each / seeds as usize], at % seeds as usize);
@@ -285,10 +357,11 @@ mod tests {
     #[test]
     fn selected_samples_teach_and_runs_repeat() {
         let task = Digits::synthetic(200, 12);
-        let plain = Method { selection: None, momentum: 0.0, prediction: false, average: 0.0 };
-        for prediction in [false, true] {
-            let selection = Some(SelectionConfig::default());
-            let method = Method { selection, prediction, ..plain };
+        let plain = Method { choice: Choice::All, momentum: 0.0, prediction: false, average: 0.0 };
+        let by_loss = Choice::Loss(SelectionConfig::default());
+        for (choice, prediction) in [(by_loss, false), (by_loss, true), (Choice::Herded(5), false)]
+        {
+            let method = Method { choice, prediction, ..plain };
             let run = || run(&task, method, 0.25, 1, 40, 20).unwrap();
             let figures = run();
             let start = task.training_loss(&task.initial(1), 200).unwrap();

@@ -126,6 +126,10 @@ pub struct Outcome {
     pub active: Tensor,
     /// Tokens in a window.
     window: usize,
+    /// What the output matrix is given, what it gives, and what it should.
+    hidden: Tensor,
+    logits: Tensor,
+    targets: Vec<u32>,
 }
 
 impl Outcome {
@@ -143,6 +147,23 @@ impl Outcome {
     /// Those of candle.
     pub fn window_losses(&self) -> Result<Tensor> {
         self.losses.reshape(((), self.window))?.mean(1)
+    }
+
+    /// The gradient of every window's mean loss by the output matrix, (windows, vocabulary·width): what
+    /// tells windows apart without a backward pass ([`herding`](trilane_core::train::herding)).
+    ///
+    /// It leaves out that the matrix also embeds the inputs.
+    ///
+    /// # Errors
+    /// Those of candle.
+    pub fn head_gradients(&self) -> Result<Tensor> {
+        let shares = vec![1.0 / self.window as f32; self.targets.len()];
+        let op = CrossEntropy { targets: self.targets.clone() };
+        let errors = op.gradient(&self.logits, &shares)?;
+        let windows = |x: &Tensor| x.reshape(((), self.window, x.dim(1)?));
+        let gradients =
+            windows(&errors)?.transpose(1, 2)?.matmul(&windows(&self.hidden.detach())?)?;
+        gradients.flatten_from(1)
     }
 }
 
@@ -210,10 +231,62 @@ fn forward<const D: usize>(
         let hidden = gate.apply_op2(&linear(&h, &layer[8])?, Gated(config.activation))?;
         x = (x + linear(&hidden, &layer[7])?)?;
     }
-    let logits = linear(&norm(&x, &weights[1])?, embedding)?;
+    let hidden = norm(&x, &weights[1])?;
+    let logits = linear(&hidden, embedding)?;
     Ok(Outcome {
-        losses: logits.apply_op1(CrossEntropy { targets })?,
+        losses: logits.apply_op1(CrossEntropy { targets: targets.clone() })?,
         active: Tensor::stack(&active, 0)?.mean_all()?,
         window,
+        hidden,
+        logits,
+        targets,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use candle_core::Var;
+
+    /// Window by window, against the gradient of a loss that is nothing but the output matrix.
+    #[test]
+    fn head_gradients_are_those_of_the_output_matrix() {
+        let config = Config {
+            vocab: 11,
+            dim: 16,
+            hidden: 24,
+            layers: 1,
+            heads: 2,
+            kv_heads: 1,
+            context: 4,
+            norm_eps: 1e-5,
+            rope_base: 10_000.0,
+            activation: Activation::Silu,
+        };
+        let weights: Vec<Tensor> = (params(&config).iter().zip(1..))
+            .map(|(p, seed)| Tensor::from_vec(p.init(seed), p.shape.clone(), &Device::Cpu).unwrap())
+            .collect();
+        let tokens: Vec<u32> = (0..12).map(|i| i * i % 11).collect();
+        let batch = Batch { window: 4, inputs: tokens.clone(), targets: tokens[1..].to_vec() };
+        assert!(outcome(&config, &weights, batch, Precision::Float).is_err());
+        let targets: Vec<u32> = tokens.iter().map(|t| (t + 3) % 11).collect();
+        let batch = Batch { window: 4, inputs: tokens, targets: targets.clone() };
+        let outcome = outcome(&config, &weights, batch, Precision::Float).unwrap();
+        let gradients = outcome.head_gradients().unwrap();
+        assert_eq!(gradients.dims(), [3, 11 * 16]);
+        let gradients = gradients.to_vec2::<f32>().unwrap();
+        for (window, gradient) in gradients.iter().enumerate() {
+            let head = Var::from_tensor(&weights[0]).unwrap();
+            let hidden = outcome.hidden.detach().narrow(0, 4 * window, 4).unwrap();
+            let logits = hidden.matmul(&head.t().unwrap()).unwrap();
+            let targets = targets[4 * window..][..4].to_vec();
+            let loss = logits.apply_op1(CrossEntropy { targets }).unwrap().mean_all().unwrap();
+            let expected = loss.backward().unwrap();
+            let expected = from_rows(expected.get(&head).unwrap()).unwrap();
+            assert!(expected.iter().any(|g| g.abs() > 1e-3));
+            let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
+            assert!(gradient.iter().zip(&expected).all(close), "{gradient:?}\n{expected:?}");
+        }
+    }
 }

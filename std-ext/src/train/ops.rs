@@ -269,16 +269,26 @@ impl CustomOp1 for CrossEntropy {
     }
 
     fn bwd(&self, logits: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let grad = from_rows(grad)?;
+        Ok(Some(self.gradient(logits, &from_rows(grad)?)?))
+    }
+}
+
+impl CrossEntropy {
+    /// `scales[i]·(softmax(logits[i]) − e[targets[i]])` for every row i: the gradient by the logits of
+    /// the losses so weighted.
+    ///
+    /// # Errors
+    /// Those of candle, when the logits cannot be read.
+    pub(super) fn gradient(&self, logits: &Tensor, scales: &[f32]) -> Result<Tensor> {
         let mut d = from_rows(logits)?;
         let width = (d.len() / self.targets.len().max(1)).max(1);
-        let rows = d.chunks_exact_mut(width).zip(&self.targets).zip(grad);
+        let rows = d.chunks_exact_mut(width).zip(&self.targets).zip(scales);
         rows.for_each(|((row, &target), scale)| {
             let total = log_sum_exp(row);
             row.iter_mut().for_each(|v| *v = exp(*v - total) * scale);
             row[target as usize] -= scale;
         });
-        Ok(Some(Tensor::from_vec(d, logits.shape(), logits.device())?))
+        Tensor::from_vec(d, logits.shape(), logits.device())
     }
 }
 

@@ -1,8 +1,9 @@
-//! Predicted gradients, their phases, and the selection of samples.
+//! Predicted gradients, their phases, and the choice of samples by loss and by herding.
 
 use crate::random::Random;
 use trilane_core::error::ArgumentError;
 use trilane_core::model::Digest;
+use trilane_core::train::herding::Herding;
 use trilane_core::train::predict::{
     DeterministicPhaseConfig, DeterministicPhaseTrainer, TensorMoments,
 };
@@ -12,10 +13,18 @@ use trilane_core::train::selection::{SampleLoss, Selection, SelectionConfig};
 const LEN: usize = 150;
 const SAMPLES: usize = 60;
 
+/// Features of a candidate, and candidates of a choice.
+const FEATURES: usize = 37;
+const CANDIDATES: usize = 12;
+
 /// Everything over the same numbers. A part that fails ends early.
 pub(crate) fn prediction() -> Digest {
     let mut digest = Digest::default();
-    if predicted(&mut digest).and_then(|()| selected(&mut digest)).is_err() {
+    if predicted(&mut digest)
+        .and_then(|()| selected(&mut digest))
+        .and_then(|()| herded(&mut digest))
+        .is_err()
+    {
         digest.bytes(b"failed");
     }
     digest
@@ -85,6 +94,22 @@ fn selected(digest: &mut Digest) -> Result<(), ArgumentError> {
     Ok(())
 }
 
+/// Three of twelve at a time.
+fn herded(digest: &mut Digest) -> Result<(), ArgumentError> {
+    let mut owed = [0.0; FEATURES];
+    let mut herding = Herding::new(&mut owed)?;
+    let mut random = Random(33);
+    for _ in 0..20 {
+        let features: [f32; FEATURES * CANDIDATES] =
+            core::array::from_fn(|i| random.signed() + i as f32 / 500.0);
+        let mut taken = [0; 3];
+        herding.take(&features, &mut taken)?;
+        taken.iter().for_each(|&i| digest.bytes(&(i as u32).to_le_bytes()));
+        digest.floats(herding.owed());
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -95,6 +120,7 @@ mod tests {
         let mut digest = Digest::default();
         predicted(&mut digest).unwrap();
         selected(&mut digest).unwrap();
+        herded(&mut digest).unwrap();
         assert_eq!(prediction().value(), digest.value());
         assert_ne!(digest.value(), Digest::default().value());
     }

@@ -80,7 +80,7 @@ pub(crate) fn run(data: &Data, settings: &Settings) -> Result<()> {
     let task: Box<dyn Task> = match (settings.subject, &data.digits, &data.text) {
         (Subject::Digits, Some(path), _) => Box::new(Digits::read(path, data.settings)?),
         (Subject::Transformer, _, Some(path)) => {
-            Box::new(Transformer::new(&std::fs::read_to_string(path)?)?)
+            Box::new(Transformer::new(&std::fs::read_to_string(path)?, data.windows)?)
         }
         _ => return Err("this task needs --digits or --text".into()),
     };

@@ -18,7 +18,7 @@ pub(crate) struct Digits {
     training: Vec<Sample>,
     originals: usize,
     held_out: Vec<Sample>,
-    /// The same with the other fifths held out, for seeds that do not want the first.
+    /// The same with the other fifths held out, one for each remainder of a seed by five but 0.
     folds: Vec<Digits>,
 }
 
@@ -56,11 +56,15 @@ impl Digits {
         let csv = std::fs::read_to_string(path)
             .map_err(|e| format!("cannot read {}: {e}", path.display()))?;
         let samples = data::parse(&csv).map_err(|e| format!("{}: {e}", path.display()))?;
-        let mut first = Self::fold(&samples, settings, 0);
+        Ok(Self::of(&samples, settings))
+    }
+
+    fn of(samples: &[Sample], settings: DigitsSettings) -> Self {
+        let mut first = Self::fold(samples, settings, 0);
         if settings.cross_validate {
-            first.folds = (1..FOLDS).map(|fold| Self::fold(&samples, settings, fold)).collect();
+            first.folds = (1..FOLDS).map(|fold| Self::fold(samples, settings, fold)).collect();
         }
-        Ok(first)
+        first
     }
 
     fn fold(samples: &[Sample], settings: DigitsSettings, fold: usize) -> Self {
@@ -156,6 +160,16 @@ impl Task for Digits {
         Ok(samples.iter().map(|&i| self.forward(params, &self.training[i]).loss).collect())
     }
 
+    fn head_gradients(&self, params: &Params, samples: &[usize]) -> Result<Option<Vec<f32>>> {
+        let mut gradients = Vec::with_capacity(samples.len() * self.hidden * CLASSES);
+        for &i in samples {
+            let Seen { hidden, classes: mut slope, .. } = self.forward(params, &self.training[i]);
+            slope[usize::from(self.training[i].label)] -= 1.0;
+            gradients.extend(hidden.iter().flat_map(|h| slope.map(|s| s * h)));
+        }
+        Ok(Some(gradients))
+    }
+
     fn gradient(&self, params: &Params, samples: &[usize], weights: &[f32]) -> Result<Gradient> {
         let mut gradients = params.iter().map(|p| vec![0.0; p.len()]);
         let mut zeros = || gradients.next().unwrap_or_default();
@@ -198,5 +212,48 @@ impl Task for Digits {
         }
         let n = self.held_out.len() as f64;
         Ok(Validation { loss: sum / n, accuracy: right / n })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_layer_has_the_gradient_of_a_backward_pass() {
+        let task = Digits::synthetic(40, 12);
+        let params = task.initial(1);
+        let heads = task.head_gradients(&params, &[5, 2]).unwrap().unwrap();
+        for (sample, head) in [5, 2].into_iter().zip(heads.chunks_exact(12 * CLASSES)) {
+            let gradients = task.mean_gradient(&params, &[sample]).unwrap().gradients;
+            assert_eq!(gradients[2], head);
+        }
+    }
+
+    /// Copies come behind their originals, and every seed of five holds other images out.
+    #[test]
+    fn copies_are_trained_on_and_every_image_is_held_out_once() {
+        let image = |i: usize| Sample {
+            label: (i % CLASSES) as u8,
+            pixels: std::array::from_fn(|at| ((i * 7 + at * 3) % 17) as i8),
+        };
+        let samples: Vec<Sample> = (0..100).map(image).collect();
+        let settings = DigitsSettings { hidden: 8, copies: 2, cross_validate: true };
+        let task = Digits::of(&samples, settings);
+        let mut held_out = Vec::new();
+        for seed in 1..=5 {
+            let fold = seed as usize % FOLDS;
+            let task = fold.checked_sub(1).map_or(&task, |other| &task.folds[other]);
+            assert_eq!((task.samples(), task.originals()), (240, 80));
+            let labels = |part: &[Sample]| part.iter().map(|s| s.label).collect::<Vec<_>>();
+            assert_eq!(labels(&task.training[..80]), labels(&task.training[80..160]));
+            assert_ne!(task.training[0].pixels, task.training[80].pixels);
+            held_out.extend(task.held_out.iter().map(|s| (s.label, s.pixels)));
+        }
+        let mut all: Vec<_> = samples.iter().map(|s| (s.label, s.pixels)).collect();
+        all.sort_unstable();
+        held_out.sort_unstable();
+        assert_eq!(held_out, all);
     }
 }

@@ -68,6 +68,12 @@ pub(crate) trait Task: Sync {
     /// The loss of each of these samples: a forward pass.
     fn losses(&self, params: &Params, samples: &[usize]) -> Result<Vec<f32>>;
 
+    /// The gradient of each sample's loss by the last layer's matrix, row after row: a forward pass.
+    /// `None` where there are no layers.
+    fn head_gradients(&self, _params: &Params, _samples: &[usize]) -> Result<Option<Vec<f32>>> {
+        Ok(None)
+    }
+
     /// The losses, and the gradient of `Σ weights[i]·loss[i]`: a backward pass.
     fn gradient(&self, params: &Params, samples: &[usize], weights: &[f32]) -> Result<Gradient>;
 
@@ -101,7 +107,7 @@ pub(crate) mod tests {
             &Quadratic::new(10, 100.0, 0.0),
             &Logistic::new(8, 60, 1),
             &Digits::synthetic(40, 12),
-            &Transformer::new(&text).unwrap(),
+            &Transformer::new(&text, 8).unwrap(),
         ];
         for task in tasks {
             let params = task.initial(3);

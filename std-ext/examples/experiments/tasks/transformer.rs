@@ -19,11 +19,12 @@ pub(crate) struct Transformer {
     params: Vec<Param>,
     training: Vec<u32>,
     held_out: Vec<u32>,
+    batch: usize,
 }
 
 impl Transformer {
-    /// Over the characters of `text`; token 0 begins every window.
-    pub(crate) fn new(text: &str) -> Result<Self> {
+    /// Over the characters of `text`, so many windows in a step; token 0 begins every window.
+    pub(crate) fn new(text: &str, batch: usize) -> Result<Self> {
         let mut characters: Vec<char> = text.chars().collect();
         characters.sort_unstable();
         characters.dedup();
@@ -46,10 +47,10 @@ impl Transformer {
             activation: Activation::Silu,
         };
         let params = decoder::params(&config);
-        Ok(Self { config, params, training: training.to_vec(), held_out: held_out.to_vec() })
+        Ok(Self { config, params, training: training.to_vec(), held_out: held_out.to_vec(), batch })
     }
 
-    fn batch<'a>(&self, windows: impl Iterator<Item = &'a [u32]>) -> Batch {
+    fn of_windows<'a>(&self, windows: impl Iterator<Item = &'a [u32]>) -> Batch {
         let (mut inputs, mut targets) = (Vec::new(), Vec::new());
         for window in windows {
             inputs.push(0);
@@ -60,7 +61,7 @@ impl Transformer {
     }
 
     fn windows(&self, samples: &[usize]) -> Batch {
-        self.batch(samples.iter().map(|i| &self.training[i * WINDOW..(i + 1) * WINDOW]))
+        self.of_windows(samples.iter().map(|i| &self.training[i * WINDOW..(i + 1) * WINDOW]))
     }
 
     fn forward(&self, params: &Params, batch: Batch) -> Result<Outcome> {
@@ -90,11 +91,15 @@ impl Task for Transformer {
     }
 
     fn batch(&self) -> usize {
-        8
+        self.batch
     }
 
     fn losses(&self, params: &Params, samples: &[usize]) -> Result<Vec<f32>> {
         Ok(from_rows(&self.forward(params, self.windows(samples))?.window_losses()?)?)
+    }
+
+    fn head_gradients(&self, params: &Params, samples: &[usize]) -> Result<Option<Vec<f32>>> {
+        Ok(Some(from_rows(&self.forward(params, self.windows(samples))?.head_gradients()?)?))
     }
 
     fn gradient(&self, params: &Params, samples: &[usize], weights: &[f32]) -> Result<Gradient> {
@@ -117,7 +122,7 @@ impl Task for Transformer {
     fn validation(&self, params: &Params) -> Result<Validation> {
         let windows: Vec<&[u32]> = self.held_out.chunks_exact(WINDOW).collect();
         let step = windows.len().div_ceil(VALIDATION);
-        let outcome = self.forward(params, self.batch(windows.into_iter().step_by(step)))?;
+        let outcome = self.forward(params, self.of_windows(windows.into_iter().step_by(step)))?;
         let losses = from_rows(&outcome.losses)?;
         let loss = losses.iter().map(|l| f64::from(*l)).sum::<f64>() / losses.len() as f64;
         Ok(Validation { loss, accuracy: f64::NAN })
