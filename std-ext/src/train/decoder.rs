@@ -193,6 +193,10 @@ pub fn outcome(
         let found = weights.len();
         return Err(Error::Msg(format!("a decoder of {expected} parameters, found {found}")));
     }
+    if batch.inputs.len() != batch.targets.len() {
+        let (inputs, targets) = (batch.inputs.len(), batch.targets.len());
+        return Err(Error::Msg(format!("a target for each of {inputs} inputs, found {targets}")));
+    }
     match config.head_dim() {
         8 => forward::<8>(config, weights, batch, precision),
         16 => forward::<16>(config, weights, batch, precision),
@@ -247,6 +251,7 @@ fn forward<const D: usize>(
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::train::ops::from_rows;
     use candle_core::Var;
 
     /// Window by window, against the gradient of a loss that is nothing but the output matrix.
