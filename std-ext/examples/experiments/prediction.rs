@@ -72,6 +72,7 @@ pub(crate) fn run(
     seed: u64,
     passes: usize,
 ) -> Result<Figures> {
+    let task = task.of_seed(seed).unwrap_or(task);
     let start = task.initial(seed);
     let momentum = match method {
         Method::Plain { momentum } | Method::Predicted { momentum, .. } => momentum,

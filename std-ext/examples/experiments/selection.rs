@@ -95,7 +95,8 @@ fn fill(
     Ok(Some((samples, weights)))
 }
 
-/// The next batch, one of `of` samples taken so that the gradients of the last layer add up to those of all.
+/// The next batch, one of `of` samples taken so that the gradients of the last layer add up to those of
+/// all.
 fn herd(
     task: &dyn Task,
     params: &Params,
@@ -300,7 +301,10 @@ pub(crate) fn race(
         ("herded, 1 of 16", herded(16)),
         ("herded, 1 of 32", herded(32)),
     ];
-    let methods = settings.chosen(methods.map(|(name, method)| (name.into(), method)).into());
+    let mut methods = settings.chosen(methods.map(|(name, method)| (name.into(), method)).into());
+    if task.head_gradients(&task.initial(1), &[0])?.is_none() {
+        methods.retain(|(_, method)| !matches!(method.choice, Choice::Herded(_)));
+    }
     let each = rates.len() * seeds as usize;
     let all = sweep::jobs(methods.len() * each, |at| {
         let (rate, seed) = (rates[at % each / seeds as usize], at % seeds as usize);

@@ -141,6 +141,7 @@ impl Settings {
 
 /// The validation loss after training; infinite for a run that diverged.
 fn train(task: &dyn Task, settings: &Settings, variant: Variant, job: Job) -> Result<f64> {
+    let task = task.of_seed(job.seed).unwrap_or(task);
     let mut params = task.initial(job.seed);
     let mut workers = Workers::new(variant, &task.shapes(), settings.workers, job.seed)?;
     let mut order = Order::new(task.samples(), job.seed);
