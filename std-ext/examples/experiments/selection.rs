@@ -25,10 +25,27 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Plain training and the chosen ones of the others.
-    fn chosen(&self, methods: Vec<(String, Method)>) -> Vec<(String, Method)> {
-        let wanted = |name: &str| name.contains(&self.methods) || PLAIN.contains(&name);
-        methods.into_iter().filter(|(name, _)| wanted(name)).collect()
+    /// Plain training and the chosen ones of the others; nothing is herded where there are no layers.
+    fn chosen(
+        &self,
+        task: &dyn Task,
+        mut methods: Vec<(String, Method)>,
+    ) -> Result<Vec<(String, Method)>> {
+        let layers = task.head_gradients(&task.initial(1), &[0])?.is_some();
+        methods.retain(|(name, method)| {
+            let wanted = name.contains(&self.methods) || PLAIN.contains(&name.as_str());
+            wanted && (layers || !matches!(method.choice, Choice::Herded(_)))
+        });
+        Ok(methods)
+    }
+
+    fn plain(&self, momentum: f32) -> Method {
+        let average = self.average;
+        Method { choice: Choice::All, momentum, prediction: false, average }
+    }
+
+    fn herded(&self, of: usize) -> Method {
+        Method { choice: Choice::Herded(of), ..self.plain(0.9) }
     }
 }
 
@@ -200,8 +217,8 @@ pub(crate) fn run(
 }
 
 /// The methods of the table.
-fn methods(average: f32) -> Vec<(String, Method)> {
-    let plain = |momentum| Method { choice: Choice::All, momentum, prediction: false, average };
+fn methods(settings: &Settings) -> Vec<(String, Method)> {
+    let plain = |momentum| settings.plain(momentum);
     let selected = |power, most_age, importance| Method {
         choice: Choice::Loss(SelectionConfig { power, most_age, importance }),
         ..plain(0.9)
@@ -215,6 +232,7 @@ fn methods(average: f32) -> Vec<(String, Method)> {
     methods.push(("β = 4, age ≤ 64".into(), selected(4.0, 64, false)));
     methods
         .push(("β = 4, predicted".into(), Method { prediction: true, ..selected(4.0, 0, false) }));
+    methods.push(("herded, 1 of 8".into(), settings.herded(8)));
     methods
 }
 
@@ -237,7 +255,7 @@ pub(crate) fn table(
         "| method | training loss | validation loss | accuracy | forward passes | seconds | best validation loss | rate |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    let methods = settings.chosen(methods(settings.average));
+    let methods = settings.chosen(task, methods(settings))?;
     let all = sweep::best(methods.len(), rates, seeds, |method, rate, seed| {
         run(task, methods[method].1, rate, seed, passes, passes)
     })?;
@@ -276,17 +294,11 @@ pub(crate) fn race(
     passes: usize,
 ) -> Result<()> {
     let look = passes.div_ceil(LOOKS);
-    let plain = |momentum| Method {
-        choice: Choice::All,
-        momentum,
-        prediction: false,
-        average: settings.average,
-    };
+    let plain = |momentum| settings.plain(momentum);
     let selected = |momentum, power, most_age| Method {
         choice: Choice::Loss(SelectionConfig { power, most_age, importance: false }),
         ..plain(momentum)
     };
-    let herded = |of| Method { choice: Choice::Herded(of), ..plain(0.9) };
     let methods = [
         (PLAIN[0], plain(0.0)),
         (PLAIN[1], plain(0.9)),
@@ -297,14 +309,12 @@ pub(crate) fn race(
         ("β = 2", selected(0.9, 2.0, 0)),
         ("β = 4", selected(0.9, 4.0, 0)),
         ("β = 4, age ≤ 64", selected(0.9, 4.0, 64)),
-        ("herded, 1 of 8", herded(8)),
-        ("herded, 1 of 16", herded(16)),
-        ("herded, 1 of 32", herded(32)),
+        ("herded, 1 of 8", settings.herded(8)),
+        ("herded, 1 of 16", settings.herded(16)),
+        ("herded, 1 of 32", settings.herded(32)),
     ];
-    let mut methods = settings.chosen(methods.map(|(name, method)| (name.into(), method)).into());
-    if task.head_gradients(&task.initial(1), &[0])?.is_none() {
-        methods.retain(|(_, method)| !matches!(method.choice, Choice::Herded(_)));
-    }
+    let methods = methods.map(|(name, method)| (name.into(), method)).into();
+    let methods = settings.chosen(task, methods)?;
     let each = rates.len() * seeds as usize;
     let all = sweep::jobs(methods.len() * each, |at| {
         let (rate, seed) = (rates[at % each / seeds as usize], at % seeds as usize);
